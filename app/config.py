@@ -1,0 +1,302 @@
+"""Every setting, read once from the environment and `.env`. Nothing else reads the environment."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import ipaddress
+import os
+import re
+import stat
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from environs import Env, EnvValidationError, validate
+from marshmallow import ValidationError
+
+# The longest path that a unix socket can have on Linux (unix(7)); macOS has 104 with the NUL.
+_SOCKET_PATH_MAX_BYTES = 107 if sys.platform == "linux" else 103
+
+
+class ConfigError(Exception):
+    """The settings can't be used. The message has one line for each wrong setting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """All settings. Field names are the variables' names in lower case; see `sample.env`."""
+
+    host: str
+    port: int
+    data_dir: Path
+    allow_insecure: bool
+    log_level: str
+    web_workers: int
+    web_threads: int
+
+    redis_url: str
+    redis_host: str
+    redis_port: int
+    redis_password: str
+    redis_ssl: bool
+    redis_ssl_ca_file: str
+    redis_server_bin: str
+    key_prefix: str
+
+    worker_processes: int
+    worker_concurrency: int
+    job_modules: tuple[str, ...]
+    max_retries: int | None
+    retry_base_seconds: float
+    retry_max_seconds: float
+    lease_seconds: float
+    shutdown_seconds: float
+    priority_head_start_seconds: float
+    retention_success_days: float
+    retention_failed_days: float
+    retention_max_jobs: int
+
+    smtp_host: str
+    smtp_port: int | None
+    smtp_username: str
+    smtp_password: str
+    smtp_security: str
+    smtp_allow_plaintext: bool
+    smtp_ca_file: str
+    smtp_helo_name: str
+    smtp_max_messages_per_connection: int
+    mail_from: str
+    mail_allowed_from: tuple[str, ...]
+
+    @classmethod
+    def load(cls, env_file: str | None = ".env") -> Config:
+        """Reads the environment, and `env_file` where the environment says nothing.
+
+        Raises ConfigError with all errors at once.
+        """
+        env = Env(eager=False)
+        if env_file and Path(env_file).is_file():
+            # recurse=False: a `.env` of some parent folder is not ours.
+            env.read_env(env_file, recurse=False)
+        read = {name: reader(env, name.upper()) for name, reader in _READERS.items()}
+        try:
+            env.seal()
+        except EnvValidationError as error:
+            raise ConfigError(_one_line_each(error.error_messages)) from None
+        values: dict[str, Any] = read
+        config = cls(**values)
+        _check_together(config)
+        return config
+
+    @property
+    def uses_embedded_redis(self) -> bool:
+        return not (self.redis_url or self.redis_host)
+
+    @property
+    def server_url(self) -> str:
+        """The Redis URL to connect to. May hold the password: never log it."""
+        if self.redis_url:
+            return self.redis_url
+        if not self.redis_host:
+            return f"unix://{quote(str(self.embedded_socket))}"
+        scheme = "rediss" if self.redis_ssl else "redis"
+        login = f":{quote(self.redis_password, safe='')}@" if self.redis_password else ""
+        host = f"[{self.redis_host}]" if ":" in self.redis_host else self.redis_host
+        query = ""
+        if self.redis_ssl and self.redis_ssl_ca_file:
+            query = f"?ssl_ca_certs={quote(self.redis_ssl_ca_file)}"
+        return f"{scheme}://{login}{host}:{self.redis_port}/0{query}"
+
+    @property
+    def embedded_socket(self) -> Path:
+        """Where the embedded server listens. The same path in every process with this DATA_DIR.
+
+        Raises ConfigError when a folder of somebody else stands where the socket would be.
+        """
+        in_data_dir = self.data_dir.resolve() / "redis.sock"
+        if len(os.fsencode(in_data_dir)) <= _SOCKET_PATH_MAX_BYTES:
+            return in_data_dir
+        # Not the temporary folder of the environment: it may differ from process to process.
+        folder = _private_folder(Path("/tmp") / f"mailroom-{os.getuid()}")
+        return folder / f"{hashlib.sha256(os.fsencode(in_data_dir)).hexdigest()[:32]}.sock"
+
+
+def _given(env: Env, name: str) -> str:
+    """What the environment, or else `.env`, has. Left empty means the default, so does unset."""
+    return env.str(name, "").strip()
+
+
+def _text(default: str = "") -> Callable[[Env, str], Any]:
+    return lambda env, name: _given(env, name) or default
+
+
+def _number(
+    default: float, low: float, high: float, kind: type[int] | type[float] = float
+) -> Callable[[Env, str], Any]:
+    return _number_or(kind(default), low, high, kind)
+
+
+def _optional_int(low: int, high: int) -> Callable[[Env, str], Any]:
+    return _number_or(None, low, high, int)
+
+
+def _number_or(
+    default: float | None, low: float, high: float, kind: type[int] | type[float]
+) -> Callable[[Env, str], Any]:
+    allowed = f"Must be a {'whole ' if kind is int else ''}number from {low} to {high}."
+    errors = {"invalid": allowed, "special": allowed, "too_large": allowed}
+
+    def read(env: Env, name: str) -> Any:
+        if not _given(env, name):
+            return default
+        # environs' types don't know that it hands `error_messages` on to marshmallow.
+        reader: Any = env.int if kind is int else env.float
+        in_range = validate.Range(low, high, error=allowed)
+        return reader(name, validate=in_range, error_messages=errors)
+
+    return read
+
+
+def _flag(env: Env, name: str) -> Any:
+    if not _given(env, name):
+        return False
+    read: Any = env.bool
+    return read(name, error_messages={"invalid": "Must be 1 (on) or 0 (off)."})
+
+
+def _choice(default: str, *allowed: str) -> Callable[[Env, str], Any]:
+    def read(env: Env, name: str) -> Any:
+        if not _given(env, name):
+            return default
+        return env.str(name, validate=validate.OneOf(allowed, error="Must be one of: {choices}."))
+
+    return read
+
+
+def _names(pattern: str, what: str) -> Callable[[Env, str], Any]:
+    def check(values: Any) -> None:
+        for value in values:
+            if not re.fullmatch(pattern, value):
+                raise ValidationError(f"{value!r} is not {what}.")
+
+    def read(env: Env, name: str) -> Any:
+        if not _given(env, name):
+            return ()
+        parts = env.list(name, subcast=str.strip, validate=check)
+        return tuple(parts or ())
+
+    return read
+
+
+_SERVER_URL = validate.Regexp(
+    r"(rediss?|unix)://.+", error="Must start with redis://, rediss:// or unix://."
+)
+
+
+def _url(env: Env, name: str) -> Any:
+    return env.str(name, validate=_SERVER_URL) if _given(env, name) else ""
+
+
+def _path(default: str) -> Callable[[Env, str], Any]:
+    return lambda env, name: Path(_given(env, name) or default)
+
+
+# One line for each setting, in the order of the dataclass and of `sample.env`.
+_READERS: dict[str, Callable[[Env, str], Any]] = {
+    "host": _text("127.0.0.1"),
+    "port": _number(8000, 1, 65535, int),
+    "data_dir": _path("data"),
+    "allow_insecure": _flag,
+    "log_level": _choice("INFO", "DEBUG", "INFO", "WARNING", "ERROR"),
+    "web_workers": _number(2, 1, 64, int),
+    "web_threads": _number(4, 1, 256, int),
+    "redis_url": _url,
+    "redis_host": _text(),
+    "redis_port": _number(6379, 1, 65535, int),
+    "redis_password": _text(),
+    "redis_ssl": _flag,
+    "redis_ssl_ca_file": _text(),
+    "redis_server_bin": _text(),
+    "key_prefix": _text(),
+    "worker_processes": _number(1, 0, 64, int),
+    "worker_concurrency": _number(16, 1, 250, int),
+    "job_modules": _names(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", "the name of a Python module"),
+    "max_retries": _optional_int(0, 1000),
+    "retry_base_seconds": _number(30, 0.001, 86_400),
+    "retry_max_seconds": _number(14_400, 0.001, 604_800),
+    "lease_seconds": _number(60, 0.2, 86_400),
+    "shutdown_seconds": _number(25, 0, 3_600),
+    "priority_head_start_seconds": _number(3_600, 0, 31_536_000),
+    "retention_success_days": _number(30, 0, 36_500),
+    "retention_failed_days": _number(90, 0, 36_500),
+    "retention_max_jobs": _number(0, 0, 10**12, int),
+    "smtp_host": _text(),
+    "smtp_port": _optional_int(1, 65535),
+    "smtp_username": _text(),
+    "smtp_password": _text(),
+    "smtp_security": _choice("starttls", "starttls", "tls", "none"),
+    "smtp_allow_plaintext": _flag,
+    "smtp_ca_file": _text(),
+    "smtp_helo_name": _text(),
+    "smtp_max_messages_per_connection": _number(100, 1, 100_000, int),
+    "mail_from": _text("Mailroom <mailroom@localhost>"),
+    "mail_allowed_from": _names(r"[^\s@,]*@?[^\s@,]+", "an address or a domain"),
+}
+assert list(_READERS) == [f.name for f in fields(Config)]
+
+
+def _check_together(config: Config) -> None:
+    """Settings that are fine alone but not together."""
+    problems = []
+    if not _is_loopback(config.host) and not config.allow_insecure:
+        problems.append(
+            f"HOST: {config.host} can be reached from other machines, and there is no login yet. "
+            "Keep 127.0.0.1 behind a proxy that asks for one, or set ALLOW_INSECURE=1."
+        )
+    plaintext = config.smtp_security == "none" and not config.smtp_allow_plaintext
+    if config.smtp_host and plaintext and not _is_loopback(config.smtp_host):
+        problems.append(
+            f"SMTP_SECURITY: 'none' would send mail to {config.smtp_host} in the clear. "
+            "Use starttls or tls, or set SMTP_ALLOW_PLAINTEXT=1."
+        )
+    if problems:
+        raise ConfigError("\n".join(problems))
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+def _one_line_each(errors: Any) -> str:
+    return "\n".join(f"{name}: {' '.join(messages)}" for name, messages in sorted(errors.items()))
+
+
+def _private_folder(folder: Path) -> Path:
+    """The same folder, made if need be, once it is sure that nobody else can write into it."""
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    found = folder.lstat()
+    ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.getuid()
+    if not ours or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise ConfigError(
+            f"DATA_DIR: its path is long, so the socket would be in {folder}, which is not a "
+            "folder of yours alone. Remove that folder or choose a shorter DATA_DIR."
+        )
+    return folder
+
+
+def without_password(url: str) -> str:
+    """The same URL, safe to print."""
+    parts = urlsplit(url)
+    if parts.password is None:
+        return url
+    return parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}").geturl()
