@@ -1,0 +1,199 @@
+"""`Inspector`: what people read of the queue. It never changes anything."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import redis
+
+from app.queue.connection import unavailable_as_queue_error
+from app.queue.errors import JobNotFound
+from app.queue.job import Attempt, Job, Priority, Status
+from app.queue.keys import Keys
+from app.queue.listing import LIMIT_MAX, SORTS, JobQuery, Listing, Page
+from app.queue.scripts import Scripts, script_source
+
+__all__ = ["EVENTS", "LIMIT_MAX", "SORTS", "Inspector", "JobQuery", "Page", "WorkerInfo"]
+
+# What the counters count.
+EVENTS = (
+    "submitted",
+    "succeeded",
+    "failed",
+    "permanently_failed",
+    "retried",
+    "cancelled",
+    "deleted",
+    "trimmed",
+    "released",
+    "died",
+    "late",
+    "lost",
+)
+WORKER_LISTED_MS = 15 * 60_000
+WORKER_ALIVE_MS = 30_000
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerInfo:
+    """What a worker last said of itself. Times are seconds since the epoch."""
+
+    name: str
+    last_seen_at: float
+    details: dict[str, Any] = field(default_factory=dict)  # host, pid, version, concurrency, …
+
+
+class Inspector:
+    """Reads the queue behind one key prefix of one server.
+
+    Every method raises QueueUnavailable when Redis is away, ServerUnsuitable when it refuses us.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        *,
+        prefix: str = "",
+        source: Callable[[str], str] = script_source,
+    ) -> None:
+        self.keys = Keys(prefix)
+        self._client: Any = client  # redis-py's types allow every answer to be a coroutine
+        self._scripts = Scripts(client, self.keys.jobs, source)
+        self._listing = Listing(client, self.keys, self._scripts)
+
+    def job(self, job_id: int) -> Job:
+        """The job with its payload. Raises JobNotFound."""
+        with unavailable_as_queue_error(), self._client.pipeline(False) as pipe:
+            pipe.hget(self.keys.jobs, str(job_id))
+            pipe.hget(self.keys.payloads, str(job_id))
+            record, payload = pipe.execute()
+        if record is None:
+            raise JobNotFound(job_id)
+        return Job.from_record(record, payload or "")
+
+    def attempts(self, job_id: int) -> list[Attempt]:
+        """Finished attempts, oldest first. Raises JobNotFound."""
+        with unavailable_as_queue_error(), self._client.pipeline(False) as pipe:
+            pipe.hget(self.keys.jobs, str(job_id))
+            pipe.hget(self.keys.attempts, str(job_id))
+            record, lines = pipe.execute()
+        if record is None:
+            raise JobNotFound(job_id)
+        finished = [_attempt_from_line(line) for line in (lines or "").split("\n") if line]
+        return finished + _success_from_record(Job.from_record(record))
+
+    def page(self, query: JobQuery, *, with_payload: bool = False) -> Page:
+        """The jobs on one page, exact at any offset; none beyond the end."""
+        return self._listing.page(query, with_payload=with_payload)
+
+    def counts(
+        self, *, job_type: str | None = None, priority: Priority | None = None
+    ) -> dict[Status, int]:
+        """Jobs per status, all seven, zeros included; of one job type or priority, or all."""
+        pairs = self._scripts.call("counts", job_type or "", priority or "")
+        found = dict(zip(pairs[::2], pairs[1::2], strict=True))
+        return {status: found.get(status, 0) for status in Status}
+
+    def stats(self) -> dict[str, Any]:
+        """`counts` (status → jobs), `total`, `paused`, `totals` (event → count since the
+        beginning: submitted, succeeded, failed, permanently_failed, retried, cancelled, deleted,
+        trimmed, released, died, late, lost), `by_type` (job type → event → count), `last_minute`
+        (event → count in the last full minute), `oldest_pending_seconds` (or None),
+        `workers_alive`, `revision`."""
+        counts = self.counts()
+        now_ms = self._now_ms()
+        with unavailable_as_queue_error(), self._client.pipeline(False) as pipe:
+            pipe.hmget(self.keys.meta, ["paused", "revision"])
+            pipe.hgetall(self.keys.stats)
+            pipe.hgetall(self.keys.stats_minute(now_ms // 60_000 - 1))
+            (paused, revision), since_beginning, last_minute = pipe.execute()
+        return {
+            "counts": counts,
+            "total": sum(counts.values()),
+            "paused": bool(paused),
+            "totals": _sum_by_event(since_beginning),
+            "by_type": _by_type(since_beginning),
+            "last_minute": _sum_by_event(last_minute),
+            "oldest_pending_seconds": self._oldest_pending_seconds(now_ms),
+            "workers_alive": self._count_alive(now_ms),
+            "revision": int(revision or 0),
+        }
+
+    def workers(self) -> list[WorkerInfo]:
+        """Workers that said something in the last 15 minutes, by name."""
+        return self._workers_since(self._now_ms() - WORKER_LISTED_MS)
+
+    def revision(self) -> int:
+        """Rises with every change. One Redis command."""
+        with unavailable_as_queue_error():
+            return int(self._client.hget(self.keys.meta, "revision") or 0)
+
+    def _now_ms(self) -> int:
+        return int(self._scripts.call("now"))
+
+    def _oldest_pending_seconds(self, now_ms: int) -> float | None:
+        ready_ms = self._scripts.call("oldest")
+        return None if ready_ms is None else max(0, now_ms - int(ready_ms)) / 1000
+
+    def _workers_since(self, since_ms: int) -> list[WorkerInfo]:
+        with unavailable_as_queue_error():
+            seen = self._client.zrangebyscore(self.keys.workers, since_ms, "+inf", withscores=True)
+            names = [name for name, _ in seen]
+            said = self._client.mget([self.keys.worker(name) for name in names]) if names else []
+        # A worker that ended in order, or was silent for long, has no details left.
+        found = [
+            WorkerInfo(name, seen_ms / 1000, json.loads(details))
+            for (name, seen_ms), details in zip(seen, said, strict=True)
+            if details is not None
+        ]
+        return sorted(found, key=lambda worker: worker.name)
+
+    def _count_alive(self, now_ms: int) -> int:
+        """Main workers that spoke within 30 s, or that missed no two heartbeats of their own."""
+        alive = 0
+        for worker in self._workers_since(now_ms - WORKER_LISTED_MS):
+            silence_ms = now_ms - worker.last_seen_at * 1000
+            patience_ms = max(WORKER_ALIVE_MS, 2000 * worker.details.get("heartbeat_seconds", 0))
+            alive += worker.details.get("role") == "main" and silence_ms <= patience_ms
+        return alive
+
+
+def _attempt_from_line(line: str) -> Attempt:
+    entry: dict[str, Any] = json.loads(line)
+    start = entry.get("start")
+    return Attempt(
+        number=int(entry["n"]),
+        started_at=None if start is None else start / 1000,
+        ended_at=entry["end"] / 1000,
+        worker=entry.get("worker"),
+        outcome=entry["outcome"],
+        error=entry.get("error"),
+        smtp_code=entry.get("code"),
+    )
+
+
+def _success_from_record(job: Job) -> list[Attempt]:
+    # A success writes no line of its own: the record says all of it.
+    if job.status != Status.SUCCESS or job.completed_at is None:
+        return []
+    return [Attempt(job.attempts, job.picked_at, job.completed_at, job.worker, "success")]
+
+
+def _sum_by_event(counters: dict[str, str]) -> dict[str, int]:
+    """Sums `event:job_type` → count over the job types; every event is there."""
+    sums = dict.fromkeys(EVENTS, 0)
+    for name, count in counters.items():
+        event = name.partition(":")[0]
+        sums[event] = sums.get(event, 0) + int(count)
+    return sums
+
+
+def _by_type(counters: dict[str, str]) -> dict[str, dict[str, int]]:
+    types: dict[str, dict[str, int]] = {}
+    for name, count in sorted(counters.items()):
+        event, _, job_type = name.partition(":")
+        types.setdefault(job_type, {})[event] = int(count)
+    return types

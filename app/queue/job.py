@@ -1,0 +1,156 @@
+"""What a job is: its statuses, which verb may move it where, and how long a retry waits."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Status(StrEnum):
+    """Where a job is. Every status is a place in Redis; see `keys.py`."""
+
+    SCHEDULED = "scheduled"
+    PENDING = "pending"
+    PROCESSING = "processing"
+    SUCCESS = "success"
+    FAILED = "failed"
+    PERMANENTLY_FAILED = "permanently_failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        return self in FINAL
+
+
+FINAL = frozenset({Status.SUCCESS, Status.PERMANENTLY_FAILED, Status.CANCELLED})
+
+
+class Priority(StrEnum):
+    HIGH = "high"
+    LOW = "low"
+
+
+# From which statuses a verb may take a job, and where to. The Lua scripts hold the same table
+# (`lua/_prelude.lua`); `tests/queue/test_transitions.py` tries every move, allowed or not.
+# `cancel` of a processing job only asks: the worker that holds it answers with `fail`.
+TRANSITIONS: dict[str, tuple[frozenset[Status], frozenset[Status]]] = {
+    "claim": (frozenset({Status.PENDING}), frozenset({Status.PROCESSING})),
+    "complete": (frozenset({Status.PROCESSING}), frozenset({Status.SUCCESS})),
+    "fail": (
+        frozenset({Status.PROCESSING}),
+        frozenset({Status.FAILED, Status.PERMANENTLY_FAILED, Status.CANCELLED}),
+    ),
+    "release": (
+        frozenset({Status.PROCESSING}),
+        frozenset({Status.PENDING, Status.SCHEDULED, Status.CANCELLED}),
+    ),
+    "promote": (frozenset({Status.SCHEDULED, Status.FAILED}), frozenset({Status.PENDING})),
+    "reap": (
+        frozenset({Status.PROCESSING}),
+        frozenset({Status.PENDING, Status.PERMANENTLY_FAILED, Status.CANCELLED}),
+    ),
+    "retry": (
+        frozenset({Status.FAILED, Status.PERMANENTLY_FAILED, Status.CANCELLED}),
+        frozenset({Status.PENDING}),
+    ),
+    "cancel": (
+        frozenset({Status.SCHEDULED, Status.PENDING, Status.FAILED}),
+        frozenset({Status.CANCELLED}),
+    ),
+}
+DELETABLE = frozenset(Status) - {Status.PROCESSING}
+
+
+@dataclass(slots=True)
+class Job:
+    """One job as Redis keeps it. Times are seconds since the epoch, to the millisecond."""
+
+    id: int
+    job_type: str
+    payload: str  # as submitted; "" where only the record was read
+    priority: Priority
+    created_at: float
+    status: Status
+    picked_at: float | None = None  # start of the latest attempt
+    completed_at: float | None = None  # set with a final status
+    retry_count: int = 0  # failed attempts so far
+    last_error: str | None = None
+    run_at: float | None = None  # when a scheduled or failed job is due
+    max_retries: int | None = None  # as asked at submission; None: the job type's own
+    tags: tuple[str, ...] = ()
+    worker: str | None = None  # who ran, or runs, the latest attempt
+    result: Any = None
+    attempts: int = 0  # leases handed out
+    deaths: int = 0  # leases that ran out
+    cancel_requested: bool = False
+    sending: bool = False  # the latest attempt passed its point of no return
+    token: str | None = None  # the lease's, while processing
+    data: Any = field(default=None, compare=False)  # the validated payload, set by the worker
+
+    @property
+    def lease(self) -> tuple[int, str]:
+        """What makes this lease of this job unique."""
+        return self.id, self.token or ""
+
+    @classmethod
+    def from_record(cls, record_json: str, payload: str = "") -> Job:
+        """Reads a record of `Job_map` (JSON with times in integer milliseconds)."""
+        record: dict[str, Any] = json.loads(record_json)
+        get = record.get
+        tags, result = get("tags"), get("result")
+        return cls(
+            id=int(record["id"]),
+            job_type=record["job_type"],
+            payload=payload,
+            priority=Priority(record["priority"]),
+            created_at=record["created_at"] / 1000,
+            status=Status(record["status"]),
+            picked_at=_seconds(get("picked_at")),
+            completed_at=_seconds(get("completed_at")),
+            retry_count=get("retry_count", 0),
+            last_error=get("last_error"),
+            run_at=_seconds(get("run_at")),
+            max_retries=get("max_retries"),
+            tags=tuple(tags.split(",")) if tags else (),
+            worker=get("worker"),
+            result=json.loads(result) if result else None,
+            attempts=get("attempts", 0),
+            deaths=get("deaths", 0),
+            cancel_requested=bool(get("cancel_requested")),
+            sending=bool(get("sending")),
+            token=get("token"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One finished attempt. Times are seconds since the epoch."""
+
+    number: int
+    started_at: float | None
+    ended_at: float
+    worker: str | None
+    outcome: str  # success | failed | permanently_failed | released | died | cancelled
+    error: str | None = None
+    smtp_code: int | None = None
+
+
+def backoff_ms(
+    retry_count: int, *, base_ms: int, max_ms: int, rng: random.Random | None = None
+) -> int:
+    """How long the job waits after its `retry_count`-th failed attempt, in milliseconds.
+
+    Exponential with full jitter (M. Brooker, "Exponential Backoff and Jitter", AWS 2015):
+    anywhere up to `base · 2^(retry_count − 1)`, capped at `max_ms`, and at least a second
+    (or `base_ms`, where that is shorter: tests and demos).
+    """
+    ceiling = min(max_ms, base_ms * 2 ** min(retry_count - 1, 40))
+    floor = min(1000, base_ms)
+    return max(floor, int((rng or random).uniform(0, ceiling)))
+
+
+def _seconds(milliseconds: int | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1000

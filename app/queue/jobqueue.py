@@ -1,0 +1,295 @@
+"""`JobQueue`: one method for each verb, each of them one Lua script in `lua/`.
+
+Every call may be sent twice: submissions and claims carry a nonce, everything a worker settles
+carries the lease's token. All times that decide anything are the server's.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import redis
+
+from app.queue import outcome as outcomes
+from app.queue.connection import unavailable_as_queue_error
+from app.queue.errors import IdempotencyConflict, JobNotFound, LeaseLost, WrongStatus
+from app.queue.job import Job
+from app.queue.keys import Keys
+from app.queue.outcome import Outcome
+from app.queue.scripts import Scripts, script_source
+from app.queue.submission import NewJob, Submitted, pack, unpack
+
+SUBMIT_MAX = 250
+CLAIM_MAX = 250
+DEATHS_MAX = 3
+IDEMPOTENCY_SECONDS = 86_400
+
+Verdict = Literal["ok", "repeat", "late", "lost"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one `turn` answered: a verdict for each outcome, in order, and the new jobs."""
+
+    verdicts: list[Verdict] = field(default_factory=list)
+    jobs: list[Job] = field(default_factory=list)
+    paused: bool = False
+    housekeeping_due: bool = False  # nobody promotes or reaps: the caller should
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """What `renew` answered for each job in hand."""
+
+    ok: list[int] = field(default_factory=list)
+    cancel: list[int] = field(default_factory=list)  # renewed, but a person asked to cancel
+    lost: list[int] = field(default_factory=list)
+    housekeeping_due: bool = False
+    work_waits: bool = False  # pending jobs are there for whoever has room
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    moved: int
+    next_due_ms: int | None  # from now; None when nothing waits. 0: more is due already
+
+
+@dataclass(frozen=True, slots=True)
+class Reaping:
+    requeued: list[int]
+    poisoned: list[int]
+    held: bool  # waiting one lease, because Redis or the reaper was away
+
+
+class JobQueue:
+    """The queue behind one key prefix of one server.
+
+    `lease_ms` is how long a claim holds a job without renewal; `head_start_ms` how much longer
+    than a high-priority job a low one must have waited to go first.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        *,
+        prefix: str = "",
+        lease_ms: int = 60_000,
+        head_start_ms: int = 3_600_000,
+        source: Callable[[str], str] = script_source,
+    ) -> None:
+        self.keys = Keys(prefix)
+        self._client = client
+        self.lease_ms = lease_ms
+        self.head_start_ms = head_start_ms
+        self._scripts = Scripts(client, self.keys.jobs, source)
+
+    # ── From the application ────────────────────────────────────────────────────────────────
+
+    def submit(self, job_type: str, payload: str | dict[str, Any] = "{}", **fields: Any) -> int:
+        """Submits one job and returns its id; `fields` are those of `NewJob`.
+
+        Raises InvalidJob, IdempotencyConflict, QueueUnavailable, QueueFull.
+        """
+        text = payload if isinstance(payload, str) else json.dumps(payload, ensure_ascii=False)
+        [answer] = self.submit_many([NewJob(job_type, text, **fields)])
+        if isinstance(answer, IdempotencyConflict):
+            raise answer
+        return answer.job_id
+
+    def submit_many(self, jobs: Sequence[NewJob]) -> list[Submitted | IdempotencyConflict]:
+        """Submits jobs, `SUBMIT_MAX` in one atomic step; answers in order.
+
+        Raises InvalidJob before anything is submitted. QueueUnavailable leaves open whether the
+        current step was taken: submit again with the same idempotency keys.
+        """
+        packed = [pack(job) for job in jobs]
+        answers: list[Submitted | IdempotencyConflict] = []
+        for first in range(0, len(packed), SUBMIT_MAX):
+            step = slice(first, first + SUBMIT_MAX)
+            args: list[Any] = [new_nonce(), self.head_start_ms, IDEMPOTENCY_SECONDS]
+            for fields in packed[step]:
+                args += fields
+            now_ms, *ids = self._scripts.call("submit", *args)
+            pairs = zip(ids, jobs[step], strict=True)
+            answers += [unpack(answer, job, int(now_ms)) for answer, job in pairs]
+        return answers
+
+    def retry(self, job_id: int) -> None:
+        """Makes a failed, given-up or cancelled job pending now, whatever its attempts so far.
+
+        Raises JobNotFound, WrongStatus.
+        """
+        self._act("retry", job_id, self.head_start_ms)
+
+    def cancel(self, job_id: int) -> bool:
+        """Cancels a waiting job (True), or asks the worker of a processing one (False).
+
+        Raises JobNotFound, WrongStatus.
+        """
+        return self._act("cancel", job_id) == "ok"
+
+    def delete(self, job_id: int) -> None:
+        """Forgets a job that no worker holds. Raises JobNotFound, WrongStatus."""
+        self._act("delete", job_id)
+
+    def pause(self) -> bool:
+        """Stops handing out jobs. False: the queue was paused already."""
+        return bool(self._scripts.call("pause"))
+
+    def resume(self) -> bool:
+        """Hands out jobs again. False: the queue was not paused."""
+        return bool(self._scripts.call("resume"))
+
+    def check_writable(self) -> None:
+        """Writes something small. Raises QueueUnavailable, ServerUnsuitable."""
+        with unavailable_as_queue_error():
+            self._client.hset(self.keys.meta, "checked", "1")
+
+    # ── From a worker ───────────────────────────────────────────────────────────────────────
+
+    def turn(
+        self, worker: str, outcomes: Sequence[Outcome], wanted: int, *, nonce: str | None = None
+    ) -> Turn:
+        """One round trip: settles `outcomes`, then claims up to `wanted` jobs.
+
+        Sent again with the same nonce it answers the same. A lost lease is a verdict here, not
+        an error, because the other outcomes stand.
+        """
+        args: list[Any] = [worker, nonce or new_nonce(), wanted, self.lease_ms, self.head_start_ms]
+        for outcome in outcomes:
+            args += (outcome.verb, outcome.job_id, outcome.token, outcome.result, outcome.detail)
+        verdicts, claimed, paused, due = self._scripts.call("turn", *args)
+        records = iter(claimed)
+        jobs = [
+            Job.from_record(record, payload)
+            for record, payload in zip(records, records, strict=True)
+        ]
+        return Turn(verdicts, jobs, bool(paused), bool(due))
+
+    def claim(self, worker: str, count: int = 1, *, nonce: str | None = None) -> list[Job]:
+        """The best ranked pending jobs, each with a lease of `lease_ms`."""
+        return self.turn(worker, (), count, nonce=nonce).jobs
+
+    def complete(self, job: Job, result: Any = None) -> Verdict:
+        """Ends the job as `success`. Raises LeaseLost."""
+        return self._settle(job, outcomes.completed(job, result))
+
+    def fail(
+        self, job: Job, error: str, *, retry_in_ms: int | None, smtp_code: int | None = None
+    ) -> Verdict:
+        """Ends the attempt; `retry_in_ms=None` gives the job up. Raises LeaseLost."""
+        outcome = outcomes.failed(job, error, retry_in_ms=retry_in_ms, smtp_code=smtp_code)
+        return self._settle(job, outcome)
+
+    def release(self, job: Job, *, delay_ms: int = 0, reason: str = "") -> Verdict:
+        """Gives the job back without charging an attempt. Raises LeaseLost."""
+        return self._settle(job, outcomes.released(job, delay_ms=delay_ms, reason=reason))
+
+    def renew(
+        self,
+        worker: str,
+        jobs: Sequence[Job],
+        presence: dict[str, Any] | None = None,
+        *,
+        sending: bool = False,
+    ) -> Renewal:
+        """Extends the leases of the jobs in hand, and says that the worker lives.
+
+        `presence=None` takes the worker off the list. `sending` marks the jobs' point of no
+        return. Every quarter of a lease is often enough.
+        """
+        said = json.dumps(presence) if presence is not None else ""
+        args: list[Any] = [worker, self.lease_ms, said]
+        for job in jobs:
+            args += (job.id, job.token, "sending" if sending else "")
+        verdicts, due, work_waits = self._scripts.call("renew", *args)
+        renewal = Renewal(housekeeping_due=bool(due), work_waits=bool(work_waits))
+        for job, verdict in zip(jobs, verdicts, strict=True):
+            getattr(renewal, verdict).append(job.id)
+        return renewal
+
+    def abandon(self, job: Job) -> None:
+        """Ends the lease now, as a death of the process that ran the job. Lost leases too."""
+        self._scripts.call("abandon", job.id, job.token or "")
+
+    def wake(self, key: str) -> None:
+        """Puts a wake-up marker (`keys.wake` or `keys.wake_due`) where one was taken in vain."""
+        with unavailable_as_queue_error():
+            self._client.zadd(key, {"1": 0})
+
+    # ── Housekeeping ────────────────────────────────────────────────────────────────────────
+
+    def promote(self, limit: int = 500) -> Promotion:
+        """Makes due jobs pending: scheduled ones, and failed ones whose retry is due."""
+        moved, next_due_ms = self._scripts.call("promote", limit, self.head_start_ms)
+        return Promotion(moved, None if next_due_ms < 0 else next_due_ms)
+
+    def reap(self, limit: int = 100) -> Reaping:
+        """Takes back jobs whose lease ran out; the third death of a job ends it as poison."""
+        requeued, poisoned, held = self._scripts.call(
+            "reap", limit, self.lease_ms, DEATHS_MAX, self.head_start_ms
+        )
+        return Reaping([int(i) for i in requeued], [int(i) for i in poisoned], bool(held))
+
+    def trim(
+        self,
+        *,
+        success_max_age_ms: int = 0,
+        failed_max_age_ms: int = 0,
+        max_jobs: int = 0,
+        limit: int = 100,
+    ) -> int:
+        """Forgets finished jobs by age and count, oldest first; 0 is no bound.
+
+        Returns how many; as many as `limit` when there may be more.
+        """
+        answer = self._scripts.call("trim", limit, success_max_age_ms, failed_max_age_ms, max_jobs)
+        return int(answer)
+
+    def repair(self) -> list[str]:
+        """Scans the whole store in small steps and mends what contradicts the invariants.
+
+        Returns a line for each thing mended or found; an empty list is what it should be.
+        """
+        mended = self._scan("records", self.head_start_ms)
+        with unavailable_as_queue_error():
+            sets = {
+                key
+                for pattern in self.keys.sorted_sets
+                for key in self._client.scan_iter(pattern, 1000)
+            }
+        return mended + [line for key in sorted(sets) for line in self._scan("entries", key)]
+
+    # ── Steps ───────────────────────────────────────────────────────────────────────────────
+
+    def _act(self, verb: str, job_id: int, *args: Any) -> str:
+        answer: str = self._scripts.call(verb, new_nonce(), job_id, *args)
+        if answer == "missing":
+            raise JobNotFound(job_id)
+        if answer not in ("ok", "requested"):
+            raise WrongStatus(job_id, verb, answer)
+        return answer
+
+    def _settle(self, job: Job, outcome: Outcome) -> Verdict:
+        [verdict] = self.turn(job.worker or "", [outcome], 0).verdicts
+        if verdict == "lost":
+            raise LeaseLost(job.id)
+        return verdict
+
+    def _scan(self, mode: str, argument: Any) -> list[str]:
+        mended: list[str] = []
+        cursor = "0"
+        while True:
+            cursor, lines = self._scripts.call("repair", mode, cursor, argument)
+            mended += lines
+            if cursor == "0":
+                return mended
+
+
+def new_nonce() -> str:
+    """96 random bits: never the same twice, in whichever process."""
+    return secrets.token_urlsafe(12)

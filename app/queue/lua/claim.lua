@@ -1,0 +1,58 @@
+-- Hands the best ranked pending jobs to a worker. A step of `turn`.
+--
+-- The nonce is the token of every lease it makes: with the id it is unique. The same nonce again
+-- hands out the same jobs again, as far as they are still held with it.
+-- Returns record and payload of each job, flat.
+
+local function claim(now, worker, nonce, wanted, lease_ms)
+  local ids = {}
+  local earlier = earlier_answer(nonce)
+  if earlier then
+    for id in string.gmatch(earlier, "[^,]+") do
+      ids[#ids + 1] = id
+    end
+    load(ids)
+  else
+    local popped = redis.call("ZPOPMIN", PLACE.pending, wanted)
+    for i = 1, #popped, 2 do
+      ids[#ids + 1] = popped[i]
+    end
+    load(ids)
+    local lease_end = integer(now + lease_ms)
+    for _, id in ipairs(ids) do
+      local record = RECORDS[id]
+      if record and record.status == "pending" then
+        unindex(record)
+        record.status = "processing"
+        record.picked_at = now
+        record.worker = worker
+        record.token = nonce
+        record.attempts = (record.attempts or 0) + 1
+        record.last_token, record.reaped_token, record.sending = nil, nil, nil
+        enter(record, lease_end)
+      end
+    end
+    flush(now)
+    if #ids > 0 then
+      -- After the lease the reaper has taken back what the worker never heard of.
+      remember_answer(nonce, table.concat(ids, ","), integer(lease_ms))
+      if #ids == wanted and redis.call("EXISTS", PLACE.pending) == 1 then
+        wake()
+      end
+    end
+  end
+
+  if #ids == 0 then
+    return {}
+  end
+  local payloads = redis.call("HMGET", JOB_PAYLOAD, unpack(ids))
+  local answer = {}
+  for i, id in ipairs(ids) do
+    local record = RECORDS[id]
+    if record and record.status == "processing" and record.token == nonce then
+      answer[#answer + 1] = WRITTEN[id] or cjson.encode(record)
+      answer[#answer + 1] = payloads[i] or ""
+    end
+  end
+  return answer
+end

@@ -1,0 +1,75 @@
+-- The sets that a page is made of, in the order of its sort. A part of `page`.
+--
+-- Jobs of one group have the same value of the sort's field and are ordered by the scores of the
+-- group's sets, whichever of them they are in.
+--
+-- Takes status, job type, priority ("" for any), sort, whether it descends
+-- Returns a list of { size, timed, keys, sizes, statuses }; the last three go by set.
+local function groups(status, job_type, priority, sort, descending)
+  local by_value, values = {}, {}
+
+  local function put(value, timed, key, size, bucket_status)
+    local group = by_value[value]
+    if not group then
+      group = { size = 0, timed = timed, keys = {}, sizes = {}, statuses = {} }
+      by_value[value] = group
+      values[#values + 1] = value
+    end
+    local i = #group.keys + 1
+    group.keys[i], group.sizes[i], group.statuses[i] = key, size, bucket_status
+    group.size = group.size + size
+  end
+
+  -- Jobs without the time come last whatever the direction.
+  local timed_value, untimed_value = descending and 1 or 0, descending and 0 or 1
+
+  buckets(status, job_type, priority, function(name, size, s, t, p, retry_count, begun)
+    local timed_key
+    if sort == "picked_at" and begun == "1" then
+      timed_key = PREFIX .. "Picked:" .. name
+    elseif sort == "completed_at" and FINAL[s] then
+      timed_key = PREFIX .. "Completed:" .. name
+    end
+    if timed_key then
+      put(timed_value, true, timed_key, size, s)
+      return
+    end
+    local value = untimed_value
+    if sort == "status" then
+      value = s
+    elseif sort == "job_type" then
+      value = t
+    elseif sort == "priority" then
+      value = p
+    elseif sort == "retry_count" then
+      value = tonumber(retry_count)
+    end
+    put(value, false, PREFIX .. "Index:" .. name, size, s)
+  end)
+
+  -- Not `<`: on text it follows the server's locale.
+  local function before(a, b)
+    if type(a) == "number" then
+      return a < b
+    end
+    for i = 1, math.min(#a, #b) do
+      local x, y = string.byte(a, i), string.byte(b, i)
+      if x ~= y then
+        return x < y
+      end
+    end
+    return #a < #b
+  end
+
+  table.sort(values, function(a, b)
+    if descending then
+      return before(b, a)
+    end
+    return before(a, b)
+  end)
+  local ordered = {}
+  for i, value in ipairs(values) do
+    ordered[i] = by_value[value]
+  end
+  return ordered
+end

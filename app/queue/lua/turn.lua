@@ -1,0 +1,36 @@
+-- A worker's round trip: settles what it finished, then claims what it has room for.
+--
+-- ARGV  worker, nonce, wanted, lease ms, head start ms, then for each outcome: verb, id, token,
+--       result, detail
+-- Returns verdicts, claimed (record, payload, …), paused, housekeeping due (1 or 0 each).
+
+local function turn(argv)
+  local worker, nonce, wanted = argv[1], argv[2], tonumber(argv[3])
+  local lease_ms, head_start_ms = tonumber(argv[4]), tonumber(argv[5])
+  local now = now_ms()
+  local settle = { complete = complete, fail = fail, release = release }
+
+  local ids, verdicts = {}, {}
+  for at = 6, #argv, 5 do
+    ids[#ids + 1] = argv[at + 1]
+  end
+  load(ids)
+  for at = 6, #argv, 5 do
+    local verb, id, token = argv[at], argv[at + 1], argv[at + 2]
+    verdicts[#verdicts + 1] =
+      settle[verb](now, id, token, argv[at + 3], argv[at + 4], head_start_ms)
+  end
+  if #ids > 0 then
+    flush(now)
+  end
+
+  local meta = redis.call("HMGET", META, "paused", "promoted_at")
+  local paused = meta[1] == "1"
+  local claimed = {}
+  if wanted > 0 then
+    -- A pause does not take back what this nonce holds: a call sent again must find it.
+    claimed = claim(now, worker, nonce, paused and 0 or wanted, lease_ms)
+  end
+  local due = housekeeping_due(now, lease_ms, meta[2])
+  return { verdicts, claimed, paused and 1 or 0, due and 1 or 0 }
+end
