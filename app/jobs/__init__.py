@@ -1,0 +1,28 @@
+"""Job types: what a worker runs. `from app.jobs import job_type` adds one."""
+
+from app.jobs.loading import JobModuleError, close_job_types, load_job_types
+from app.jobs.registry import (
+    InvalidPayload,
+    JobType,
+    UnknownJobType,
+    find,
+    job_type,
+    known,
+)
+from app.queue.outcome import GiveBack, JobCancelled, PermanentFailure, RetryLater
+
+__all__ = [
+    "GiveBack",
+    "InvalidPayload",
+    "JobCancelled",
+    "JobModuleError",
+    "JobType",
+    "PermanentFailure",
+    "RetryLater",
+    "UnknownJobType",
+    "close_job_types",
+    "find",
+    "job_type",
+    "known",
+    "load_job_types",
+]

@@ -1,0 +1,60 @@
+"""Brings the job types into the process: the built-in ones and those of JOB_MODULES."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import random
+import sys
+import time
+from typing import Protocol
+
+from app.jobs import mail_service
+from app.mail.mailer import Mailer
+from app.mail.settings import MailSettings, MailSettingsError
+
+_BUILT_IN = ("app.jobs.send_email",)
+
+
+class JobSettings(MailSettings, Protocol):
+    """What job types need of the settings; `Config` has it."""
+
+    @property
+    def job_modules(self) -> tuple[str, ...]: ...
+
+
+class JobModuleError(Exception):
+    """A module with job types can't be loaded. One line that names it and the cause."""
+
+    def __init__(self, module: str, cause: str) -> None:
+        self.module = module
+        super().__init__(" ".join(f"Job types of {module} can't be loaded: {cause}".split()))
+
+
+def load_job_types(config: JobSettings) -> None:
+    """After this, `find` knows every job type and mail can be sent. May be called again.
+
+    Raises JobModuleError.
+    """
+    try:
+        mailer = Mailer(config, rng=random.Random(), now=time.time)
+    except MailSettingsError as error:
+        raise JobModuleError("app.jobs.send_email", str(error)) from error
+    mail_service.configure(mailer)
+    # Users' modules lie beside the program; gunicorn and `python -m` differ in what they add.
+    if not {"", os.getcwd()} & set(sys.path):
+        sys.path.insert(0, os.getcwd())
+    for module in (*_BUILT_IN, *config.job_modules):
+        _load(module)
+
+
+def close_job_types() -> None:
+    """At a worker's shutdown: closes what job types keep open (connections to the SMTP server)."""
+    mail_service.close()
+
+
+def _load(module: str) -> None:
+    try:
+        importlib.import_module(module)
+    except (Exception, SystemExit) as error:
+        raise JobModuleError(module, f"{type(error).__name__}: {error}") from error

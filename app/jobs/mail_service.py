@@ -1,0 +1,27 @@
+"""The process's one Mailer, where both the schema and the job type find it."""
+
+from __future__ import annotations
+
+from app.mail.mailer import Mailer
+
+_mailer: Mailer | None = None
+
+
+def configure(mailer: Mailer) -> None:
+    """Replaces the Mailer; the one before is closed."""
+    global _mailer
+    if _mailer:
+        _mailer.close()
+    _mailer = mailer
+
+
+def mailer() -> Mailer:
+    if _mailer is None:
+        raise RuntimeError("Mail is not configured: call load_job_types(config) first.")
+    return _mailer
+
+
+def close() -> None:
+    """For a worker's shutdown: says goodbye to the SMTP server."""
+    if _mailer:
+        _mailer.close()

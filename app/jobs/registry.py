@@ -1,0 +1,161 @@
+"""The job types this process knows, by name."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+from marshmallow import Schema, ValidationError
+
+from app.jobs import strict_json
+from app.queue.job import Job
+
+Run = Callable[[Job], Any]
+Backoff = Callable[[int], float]
+_F = TypeVar("_F", bound=Run)
+
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+
+
+class UnknownJobType(LookupError):
+    """No job type has this name. `known` holds the names that exist, sorted."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.known = known()
+        names = ", ".join(self.known) or "none"
+        super().__init__(f"Unknown job type {name[:100]!r}. Known: {names}.")
+
+
+class InvalidPayload(ValueError):
+    """The payload is not what the job type takes. `errors`: by field, each a list of sentences.
+
+    A field within another is named with dots: `attachments.0.content`. What concerns the payload
+    as a whole stands under `payload`.
+    """
+
+    def __init__(self, errors: dict[str, list[str]]) -> None:
+        self.errors = errors
+        super().__init__("; ".join(f"{name}: {' '.join(said)}" for name, said in errors.items()))
+
+
+@dataclass(frozen=True)
+class JobType:
+    """One job type. `schema` is a marshmallow schema, or None for any JSON."""
+
+    name: str
+    run: Run
+    schema: type[Schema] | Schema | None = None
+    max_retries: int | None = None
+    usual_max_retries: int = 3
+    timeout_seconds: float | None = None
+    backoff: Backoff | None = None  # failed attempts so far → seconds until the next
+
+    def validate(self, payload: str, strict: bool = True) -> Any:
+        """The payload as the job's code gets it (`job.data`). Raises InvalidPayload.
+
+        `strict` is for submission: it refuses JSON that two programs could read differently.
+        """
+        try:
+            data = strict_json.loads(payload) if strict else json.loads(payload)
+        except (ValueError, RecursionError) as error:
+            raise InvalidPayload({"payload": [f"Must be JSON. {error}"]}) from None
+        if self.schema is None:
+            return data
+        try:
+            return self._loader.load(data)
+        except ValidationError as error:
+            raise InvalidPayload(_by_field(error.messages)) from None
+
+    def max_retries_for(self, asked: int | None, configured: int | None) -> int:
+        """How many failed attempts end the job: 3 means at most 3 attempts, 0 and 1 one.
+
+        `asked` at submission rules, then the job type, then `configured` (MAX_RETRIES).
+        """
+        for wanted in (asked, self.max_retries, configured):
+            if wanted is not None:
+                return wanted
+        return self.usual_max_retries
+
+    @cached_property
+    def _loader(self) -> Schema:
+        assert self.schema is not None
+        return self.schema() if isinstance(self.schema, type) else self.schema
+
+
+def job_type(
+    name: str,
+    *,
+    schema: type[Schema] | Schema | None = None,
+    max_retries: int | None = None,
+    timeout_seconds: float | None = None,
+    backoff: Backoff | None = None,
+    usual_max_retries: int = 3,
+) -> Callable[[_F], _F]:
+    """Makes a function `run(job) -> result` the code of a job type; the function stays as it is.
+
+    Raises ValueError when the name can't be one, or is another function's.
+    """
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise ValueError(
+            f"{name!r} can't be the name of a job type: it must have 1 to 64 letters, digits or "
+            "any of _ . - and begin with a letter or digit."
+        )
+
+    def register(run: _F) -> _F:
+        there = _job_types.get(name)
+        # The same function again is a module loaded a second time.
+        if there and _full_name(there.run) != _full_name(run):
+            raise ValueError(
+                f"Two functions are registered as job type {name!r}: "
+                f"{_full_name(there.run)} and {_full_name(run)}."
+            )
+        _job_types[name] = JobType(
+            name, run, schema, max_retries, usual_max_retries, timeout_seconds, backoff
+        )
+        return run
+
+    return register
+
+
+def find(name: str) -> JobType:
+    """Raises UnknownJobType."""
+    try:
+        return _job_types[name]
+    except KeyError:
+        raise UnknownJobType(name) from None
+
+
+def known() -> list[str]:
+    """The names of all job types, sorted."""
+    return sorted(_job_types)
+
+
+def _full_name(run: Run) -> str:
+    name = getattr(run, "__qualname__", type(run).__qualname__)
+    return f"{run.__module__}.{name}"
+
+
+def _by_field(messages: Any) -> dict[str, list[str]]:
+    """marshmallow's nested errors, flat, with dotted names."""
+    flat: dict[str, list[str]] = {}
+
+    def add(name: str, said: Any) -> None:
+        if isinstance(said, dict):
+            for inner, more in said.items():
+                part = "" if inner == "_schema" else str(inner)
+                add(".".join(filter(None, (name, part))), more)
+        else:
+            flat.setdefault(name or "payload", []).extend(
+                said if isinstance(said, list) else [said]
+            )
+
+    add("", messages)
+    return flat
+
+
+_job_types: dict[str, JobType] = {}

@@ -1,0 +1,129 @@
+"""What is said to an SMTP server and what comes back, on one socket."""
+
+from __future__ import annotations
+
+import smtplib
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from app.mail.outcomes import BadReply
+
+_LINE_MAX_BYTES = 8_192
+_REPLY_MAX_BYTES = 1_048_576
+_REPLY_KEPT_BYTES = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long each step may take in all, in seconds (RFC 5321 section 4.5.3.2)."""
+
+    connect: float = 30
+    greeting: float = 60
+    command: float = 300
+    data: float = 120
+    block: float = 180
+    final: float = 600
+    check: float = 10  # whether an idle connection still lives
+    quit: float = 2
+
+
+USUAL_TIMEOUTS = Timeouts()
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Which server, and how to speak to it."""
+
+    host: str
+    port: int
+    security: str  # starttls | tls | none
+    helo_name: str
+    username: str = ""
+    password: str = field(default="", repr=False)
+    tls: ssl.SSLContext | None = None
+    timeouts: Timeouts = USUAL_TIMEOUTS
+
+
+class SmtpClient(smtplib.SMTP):
+    """`smtplib`'s commands, with a time-out for each step as a whole.
+
+    A server that drips one byte a second would otherwise hold a thread for ever.
+    """
+
+    def __init__(self, server: Server, monotonic: Callable[[], float]) -> None:
+        super().__init__(local_hostname=server.helo_name, timeout=server.timeouts.connect)
+        self.seconds = server.timeouts.connect
+        self._server = server
+        self._monotonic = monotonic
+        self._received = b""
+
+    def dial(self) -> None:
+        server = self._server
+        address = (server.host.strip("[]"), server.port)
+        self.sock = socket.create_connection(address, server.timeouts.connect)
+        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def encrypt(self) -> None:
+        if self._received:
+            raise BadReply("The server went on in plaintext after STARTTLS")
+        assert self._server.tls is not None and self.sock is not None
+        self.sock.settimeout(self.seconds)
+        name = self._server.host.strip("[]")
+        self.sock = self._server.tls.wrap_socket(self.sock, server_hostname=name)
+
+    def send(self, s: object) -> None:
+        data = s.encode(self.command_encoding) if isinstance(s, str) else s
+        assert isinstance(data, bytes)
+        if self.sock is None:
+            raise smtplib.SMTPServerDisconnected("Not connected")
+        if self._received:
+            raise BadReply("The server spoke out of turn")
+        self.sock.settimeout(self.seconds)
+        self.sock.sendall(data)
+
+    def getreply(self) -> tuple[int, bytes]:
+        """One reply (RFC 5321 section 4.2), of at most 64 KiB of text; the rest is read past."""
+        deadline = self._monotonic() + self.seconds
+        lines: list[bytes] = []
+        kept = read = 0
+        while True:
+            line = self._read_line(deadline)
+            code, separator = line[:3], line[3:4]
+            if not (_is_code(code) and separator in (b"", b" ", b"-")):
+                raise BadReply("What the server sent is no SMTP reply")
+            read += len(line)
+            if kept < _REPLY_KEPT_BYTES:
+                lines.append(line[4:].strip())
+                kept += len(line)
+            if separator != b"-":
+                return int(code), b"\n".join(lines)
+            if read > _REPLY_MAX_BYTES:
+                raise BadReply("The server's reply does not end")
+
+    def _read_line(self, deadline: float) -> bytes:
+        while True:
+            line, found, rest = self._received.partition(b"\n")
+            if found:
+                self._received = rest
+                return line.rstrip(b"\r")
+            if len(line) > _LINE_MAX_BYTES:
+                raise BadReply("A line of the server's reply is too long")
+            self._received += self._receive(deadline)
+
+    def _receive(self, deadline: float) -> bytes:
+        if self.sock is None:
+            raise smtplib.SMTPServerDisconnected("Not connected")
+        remaining = deadline - self._monotonic()
+        if remaining <= 0:
+            raise TimeoutError("Timed out")
+        self.sock.settimeout(remaining)
+        data = self.sock.recv(_LINE_MAX_BYTES)
+        if not data:
+            raise ConnectionResetError("The server closed the connection")
+        return data
+
+
+def _is_code(code: bytes) -> bool:
+    return len(code) == 3 and code.isdigit() and b"2" <= code[:1] <= b"5"

@@ -1,0 +1,39 @@
+"""What mail needs to know from the settings. `Config` satisfies this without being imported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Protocol
+
+
+class MailSettingsError(ValueError):
+    """A setting that mail can't work with. The message begins with the variable's name."""
+
+
+class MailSettings(Protocol):
+    """See `sample.env` for what each one means."""
+
+    @property
+    def data_dir(self) -> Path: ...
+    @property
+    def retry_base_seconds(self) -> float: ...
+    @property
+    def smtp_host(self) -> str: ...
+    @property
+    def smtp_port(self) -> int | None: ...
+    @property
+    def smtp_username(self) -> str: ...
+    @property
+    def smtp_password(self) -> str: ...
+    @property
+    def smtp_security(self) -> str: ...
+    @property
+    def smtp_ca_file(self) -> str: ...
+    @property
+    def smtp_helo_name(self) -> str: ...
+    @property
+    def smtp_max_messages_per_connection(self) -> int: ...
+    @property
+    def mail_from(self) -> str: ...
+    @property
+    def mail_allowed_from(self) -> tuple[str, ...]: ...
