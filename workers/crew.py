@@ -1,0 +1,152 @@
+"""The threads of a worker that run jobs."""
+
+from __future__ import annotations
+
+import logging
+import queue as queues
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+from app.jobs import UnknownJobType, find
+from app.queue.job import Job
+from app.queue.outcome import Outcome
+from workers.bell import Bell
+from workers.slot import Interrupted, Slot
+
+log = logging.getLogger(__name__)
+
+# Jobs shorter than this are claimed ahead of free slots, or round trips would dominate.
+SHORT_JOB_SECONDS = 0.001
+SHORT_JOB_BUFFER = 150
+SETTLE_WITHIN_SECONDS = 0.005  # finished short jobs wait no longer for company
+
+
+class Crew:
+    """`size` threads, each with a slot. All methods are for the one thread that talks to Redis.
+
+    `attempt` runs a job to its outcome, and may be interrupted; `interrupted` says what an
+    interruption means. Either may answer None: then nothing is settled, and the lease runs out.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        bell: Bell,
+        *,
+        attempt: Callable[[Job, Slot], Outcome | None],
+        interrupted: Callable[[Job, type[Interrupted]], Outcome | None],
+        began: Callable[[Slot], None],
+    ) -> None:
+        self.slots = [Slot() for _ in range(size)]
+        self.unfinished = 0  # handed over and not yet taken back
+        self._bell = bell
+        self._attempt = attempt
+        self._interrupted = interrupted
+        self._began = began
+        self._inbox: queues.SimpleQueue[Job] = queues.SimpleQueue()
+        self._done: deque[tuple[Job, Outcome | None, float]] = deque()
+        self._ring_below = 0
+        self._mean_seconds = 1.0
+
+    def start(self) -> None:
+        for number, slot in enumerate(self.slots):
+            threading.Thread(
+                target=self._serve, args=(slot,), name=f"slot-{number}", daemon=True
+            ).start()
+
+    def room(self) -> int:
+        """How many more jobs to claim; not above zero: none."""
+        return len(self.slots) + self._buffer() - self.unfinished
+
+    def hand_over(self, jobs: list[Job]) -> None:
+        self.unfinished += len(jobs)
+        for job in jobs:
+            self._inbox.put(job)
+
+    def take_finished(self, limit: int) -> list[tuple[Job, Outcome | None]]:
+        finished: list[tuple[Job, Outcome | None]] = []
+        while self._done and len(finished) < limit:
+            job, outcome, seconds = self._done.popleft()
+            # Rises at once, falls slowly: a long job among short ones ends the claiming ahead.
+            self._mean_seconds = max(seconds, 0.9 * self._mean_seconds + 0.1 * seconds)
+            finished.append((job, outcome))
+        self.unfinished -= len(finished)
+        return finished
+
+    def take_unbegun(self) -> list[Job]:
+        """Takes back what no thread has begun."""
+        unbegun = []
+        while True:
+            try:
+                unbegun.append(self._inbox.get_nowait())
+            except queues.Empty:
+                self.unfinished -= len(unbegun)
+                return unbegun
+
+    def wait(self, timeout_seconds: float | None = None) -> None:
+        """Until something is finished, the bell rang for another reason, or the time is over.
+
+        Short jobs are settled in company: when half of those claimed ahead are used up.
+        """
+        half_used = len(self.slots) + self._buffer() // 2
+        in_company = len(self.slots) < half_used < self.unfinished
+        self._ring_below = half_used if in_company else self.unfinished
+        # Looked at after the threshold is set: whoever finished before did not ring.
+        if self.unfinished - len(self._done) < self._ring_below:
+            return
+        if not in_company:
+            self._bell.wait(timeout_seconds)
+            return
+        while not self._bell.wait(SETTLE_WITHIN_SECONDS) and not self._done:
+            pass
+
+    def stop(self, reason: type[Interrupted]) -> None:
+        """Interrupts what runs."""
+        for slot in self.slots:
+            if job := slot.job:
+                slot.stop(job, reason)
+
+    def _buffer(self) -> int:
+        return SHORT_JOB_BUFFER if self._mean_seconds < SHORT_JOB_SECONDS else 0
+
+    # ── In the threads ──────────────────────────────────────────────────────────────────────
+
+    def _serve(self, slot: Slot) -> None:
+        while True:
+            job = self._inbox.get()
+            began = time.perf_counter()
+            try:
+                outcome = self._run(job, slot)
+            except Exception:  # no fault of the job's; the thread must stay
+                log.exception("Job %d: not settled, its lease runs out", job.id)
+                outcome = None
+            self._done.append((job, outcome, time.perf_counter() - began))
+            if self.unfinished - len(self._done) < self._ring_below:
+                self._bell.ring()
+
+    def _run(self, job: Job, slot: Slot) -> Outcome | None:
+        try:
+            try:
+                slot.begin(job, timeout_of(job))
+                if slot.deadline is not None:
+                    self._began(slot)
+                outcome = self._attempt(job, slot)
+            finally:
+                reason = slot.reason
+                slot.end()
+        except Interrupted as interruption:
+            slot.end()  # the interruption may have come in the middle of the first
+            return self._interrupted(job, type(interruption))
+        if outcome is None and reason:
+            return self._interrupted(job, reason)
+        return outcome
+
+
+def timeout_of(job: Job) -> float | None:
+    """The job type's `timeout_seconds`."""
+    try:
+        return find(job.job_type).timeout_seconds
+    except UnknownJobType:
+        return None

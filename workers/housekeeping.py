@@ -1,0 +1,100 @@
+"""Promotes what is due, reaps what died, trims what is old."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+from app.config import Config
+from app.queue.errors import QueueUnavailable
+from app.queue.jobqueue import JobQueue
+
+log = logging.getLogger(__name__)
+
+PROMOTE_LIMIT = 500
+REAP_LIMIT = 100
+TRIM_LIMIT = 100
+TRIM_EVERY_SECONDS = 60.0
+TRIM_CALLS = 50  # in a row; retries must not wait for a large clean-up
+DAY_MS = 86_400_000
+STAND_IN_SECONDS = 600.0
+
+
+class Housekeeper:
+    """One round of everything that keeps the queue moving. Several may work at once."""
+
+    def __init__(self, config: Config, queue: JobQueue) -> None:
+        self._config = config
+        self._queue = queue
+        # Well under the half lease after which the reaper suspects an outage.
+        self.interval_seconds = min(5.0, config.lease_seconds / 8)
+        self._trim_at = 0.0
+
+    def round(self) -> float:
+        """Does what is due. Returns in how many seconds something is due again, at most
+        `interval_seconds`. Raises QueueUnavailable."""
+        promotion = self._queue.promote(PROMOTE_LIMIT)
+        self._reap()
+        trimmed_all = time.monotonic() < self._trim_at or self._trim()
+        if promotion.next_due_ms == 0 or not trimmed_all:
+            return 0.0
+        if promotion.next_due_ms is None:
+            return self.interval_seconds
+        return min(self.interval_seconds, promotion.next_due_ms / 1000)
+
+    def _reap(self) -> None:
+        while True:
+            reaping = self._queue.reap(REAP_LIMIT)
+            if reaping.requeued:
+                log.warning("%d jobs of dead workers given back", len(reaping.requeued))
+            for job_id in reaping.poisoned:
+                log.error("Job %d is poison: permanently failed", job_id)
+            if len(reaping.requeued) + len(reaping.poisoned) < REAP_LIMIT:
+                return
+
+    def _trim(self) -> bool:
+        """False when there is more to trim."""
+        config = self._config
+        for _ in range(TRIM_CALLS):
+            trimmed = self._queue.trim(
+                success_max_age_ms=int(config.retention_success_days * DAY_MS),
+                failed_max_age_ms=int(config.retention_failed_days * DAY_MS),
+                max_jobs=config.retention_max_jobs,
+                limit=TRIM_LIMIT,
+            )
+            if trimmed < TRIM_LIMIT:
+                self._trim_at = time.monotonic() + TRIM_EVERY_SECONDS
+                return True
+        return False
+
+
+class StandIn:
+    """Does the housekeeping in a main worker for a while, when no retry worker does."""
+
+    def __init__(self, config: Config, queue: JobQueue) -> None:
+        self._housekeeper = Housekeeper(config, queue)
+        # A retry worker that starts together with this one may need a moment more.
+        self._not_before = time.monotonic() + min(10.0, config.lease_seconds / 4)
+        self._until = 0.0
+        self._thread: threading.Thread | None = None
+
+    def help_out(self) -> None:
+        """Called when the queue says that nobody promotes."""
+        now = time.monotonic()
+        if now < self._not_before:
+            return
+        self._until = now + STAND_IN_SECONDS
+        if self._thread is None or not self._thread.is_alive():
+            log.warning("No retry worker is at work: this worker promotes and reaps")
+            self._thread = threading.Thread(target=self._run, name="stand-in", daemon=True)
+            self._thread.start()
+
+    def _run(self) -> None:
+        pause = threading.Event()
+        while time.monotonic() < self._until:
+            try:
+                wait_seconds = self._housekeeper.round()
+            except QueueUnavailable:
+                wait_seconds = self._housekeeper.interval_seconds
+            pause.wait(max(0.01, wait_seconds))

@@ -1,0 +1,50 @@
+"""What both worker commands do first and last."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import NoReturn
+
+from app.config import Config, ConfigError
+from app.jobs import JobModuleError, close_job_types, load_job_types
+from app.queue.errors import ServerUnsuitable
+
+LINGER_SECONDS = 5.0  # for exit handlers of job types, and threads that jobs left behind
+
+
+def run(command: Callable[[Config], int]) -> NoReturn:
+    """Loads the settings and the job types, runs the command and ends the process with its code.
+
+    What a person can mend (a setting, a module, a password) is one line, not a traceback.
+    """
+    try:
+        config = Config.load()
+        prepare(config)
+        code = command(config)
+    except (ConfigError, JobModuleError, ServerUnsuitable) as error:
+        print(error, file=sys.stderr)
+        code = 2
+    _leave(code)
+
+
+def prepare(config: Config) -> None:
+    """Makes this process one that can run jobs. Raises JobModuleError."""
+    logging.basicConfig(
+        level=config.log_level,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    load_job_types(config)
+
+
+def _leave(code: int) -> NoReturn:
+    # Python waits for threads that are not daemons; a job's may never end.
+    last_resort = threading.Timer(LINGER_SECONDS, os._exit, (code,))
+    last_resort.daemon = True
+    last_resort.start()
+    close_job_types()
+    sys.exit(code)

@@ -1,0 +1,88 @@
+"""Waits for a wake-up marker in Redis, in a thread of its own."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+
+import redis
+
+from app.queue.connection import connect, unavailable_as_queue_error
+from app.queue.errors import QueueError, QueueUnavailable
+from app.queue.jobqueue import JobQueue
+from workers.bell import Bell
+
+log = logging.getLogger(__name__)
+
+BLOCK_SECONDS = 10
+RETRY_SECONDS = (0.1, 5.0)
+
+
+class WakeWatch:
+    """Rings the bell when the marker in `key` appears while armed.
+
+    A marker that comes when nobody needs it any more is put back: it may be another worker's.
+    """
+
+    def __init__(self, queue: JobQueue, url: str, name: str, key: str, bell: Bell) -> None:
+        self._queue = queue
+        self._client: redis.Redis = connect(
+            url, name=f"{name}-wake", timeout_seconds=BLOCK_SECONDS + 5, resend=False
+        )
+        self._key = key
+        self._bell = bell
+        self._armed = threading.Event()
+        self._took = False
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="wake", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        self._armed.set()
+
+    def arm(self) -> None:
+        """From now on a marker is wanted."""
+        self._armed.set()
+
+    def disarm(self) -> None:
+        """There is no room for more work."""
+        self._armed.clear()
+
+    def took(self) -> bool:
+        """Whether a marker was taken since the last call."""
+        took, self._took = self._took, False
+        return took
+
+    def put_back(self) -> None:
+        with contextlib.suppress(QueueUnavailable):  # the heartbeats find waiting work, too
+            self._queue.wake(self._key)
+
+    def _run(self) -> None:
+        delay = RETRY_SECONDS[0]
+        while not self._stopping.is_set():
+            self._armed.wait()
+            try:
+                self._wait_for_marker()
+                delay = RETRY_SECONDS[0]
+            except QueueError as error:
+                log.debug("No marker: %s", error)
+                if not isinstance(error, QueueUnavailable):
+                    self._bell.ring()  # the main thread runs into it as well, and says so
+                self._stopping.wait(delay)
+                delay = min(delay * 2, RETRY_SECONDS[1])
+
+    def _wait_for_marker(self) -> None:
+        with unavailable_as_queue_error():
+            marker = self._client.bzpopmin(self._key, timeout=BLOCK_SECONDS)
+        if not marker:
+            return
+        if self._armed.is_set() and not self._stopping.is_set():
+            self._armed.clear()
+            self._took = True
+            self._bell.ring()
+        else:
+            self.put_back()

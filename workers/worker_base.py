@@ -1,0 +1,315 @@
+"""`Worker`: claims jobs, has them run, settles them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import secrets
+import signal
+import socket
+import time
+from types import FrameType
+from typing import Any
+
+from app.config import Config
+from app.jobs import find
+from app.queue import outcome as outcomes
+from app.queue.connection import connect
+from app.queue.errors import QueueUnavailable
+from app.queue.job import Job
+from app.queue.jobqueue import CLAIM_MAX, JobQueue, Renewal, Turn, new_nonce
+from app.queue.outcome import Outcome
+from workers.alone import attempt_alone
+from workers.attempt import attempt, failed
+from workers.bell import Bell
+from workers.crew import Crew, timeout_of
+from workers.housekeeping import StandIn
+from workers.keeper import Keeper
+from workers.slot import Cancelled, Interrupted, ShuttingDown, Slot, TimedOut
+from workers.wake import WakeWatch
+
+log = logging.getLogger(__name__)
+
+VERSION = "0.1.0"
+STOP_GRACE_SECONDS = 1.0  # for jobs that are interrupted at shutdown
+PROCESS_START_SECONDS = 30.0  # more of a job's time-out, until its own process is ready
+STOPPED = "The worker was stopped."
+
+
+class Worker:
+    """One worker process: `config.worker_concurrency` threads run jobs, the main one talks to
+    Redis, one renews leases, one waits for the wake-up marker.
+
+    Subclass it to override `process_job`, and call `run()` in the main thread. A job that killed
+    its process before runs alone in a child process, where the class is made again: it must be
+    importable and take the config alone.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.name = f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(2)}"
+        self._rng = random.Random()
+
+    # ── One job ─────────────────────────────────────────────────────────────────────────────
+
+    def process_job(self, job: Job) -> Any:
+        """Runs one job: the only place that does. What it returns becomes the job's `result`.
+
+        An exception fails the attempt; PermanentFailure, RetryLater and GiveBack choose how.
+        """
+        job_type = find(job.job_type)
+        job.data = job_type.validate(job.payload, strict=False)
+        return job_type.run(job)
+
+    def attempt(self, job: Job) -> Outcome:
+        """Runs the job and says how that ended. Raises nothing but Interrupted."""
+        return attempt(job, self.process_job, self.config, self._rng)
+
+    # ── All jobs ────────────────────────────────────────────────────────────────────────────
+
+    def run(self) -> int:
+        """Works until SIGTERM or SIGINT; returns the exit code. Main thread only.
+
+        0: stopped on request. 1: stopped without Redis; leases run out. 3: a job can't be
+        stopped; start a new process in this one's place.
+        """
+        self._open()
+        log.info("Worker %s started, %d at once", self.name, self.config.worker_concurrency)
+        code = 0
+        try:
+            while not self._stopping:
+                self._step()
+            self._shut_down()
+        except QueueUnavailable as error:
+            log.error("Stopped with %d jobs in hand: %s", len(self._held), error)
+            code = 1
+        finally:
+            self._close()
+        return 3 if self._keeper.given_up else code
+
+    def _open(self) -> None:
+        config = self.config
+        self._queue = JobQueue(
+            connect(config.server_url, name=f"mailroom-{self.name}"),
+            prefix=config.key_prefix,
+            lease_ms=int(config.lease_seconds * 1000),
+            head_start_ms=int(config.priority_head_start_seconds * 1000),
+        )
+        self._stopping = False
+        self._signalled = False
+        self._started_at = time.time()
+        self._claimed_at: float | None = None
+        self._held: dict[tuple[int, str], Job] = {}  # claimed and not yet settled
+        self._bell = Bell()
+        self._crew = Crew(
+            config.worker_concurrency,
+            self._bell,
+            attempt=self._attempt_in_slot,
+            interrupted=self._interrupted,
+            began=lambda slot: self._keeper.expect(slot),
+        )
+        self._keeper = Keeper(
+            self._queue,
+            self.name,
+            self._crew.slots,
+            held=lambda: list(self._held.values()),
+            presence=self._presence,
+            on_renewal=self._on_renewal,
+            on_stuck=self._on_stuck,
+        )
+        key = self._queue.keys.wake
+        self._wake = WakeWatch(self._queue, config.server_url, self.name, key, self._bell)
+        self._stand_in = StandIn(config, self._queue)
+        signal.set_wakeup_fd(self._bell.write_end, warn_on_full_buffer=False)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+        self._crew.start()
+        self._keeper.start()
+        self._wake.start()
+
+    def _step(self) -> None:
+        """Settles what is finished, claims what there is room for, and waits for more."""
+        finished = self._take_finished()
+        wanted = min(CLAIM_MAX, self._crew.room())
+        if self._wake.took() and wanted <= 0:
+            self._wake.put_back()
+        if finished or wanted > 0:
+            claimed = self._settle_and_claim(finished, max(0, wanted))
+            if claimed < wanted:
+                self._wake.arm()
+            else:
+                self._wake.disarm()
+        if not self._stopping:
+            self._crew.wait()
+
+    def _take_finished(self) -> list[Outcome]:
+        finished = []
+        for job, outcome in self._crew.take_finished(CLAIM_MAX):
+            if outcome:
+                finished.append(outcome)
+            else:
+                self._held.pop(job.lease, None)
+        return finished
+
+    def _settle_and_claim(self, finished: list[Outcome], wanted: int) -> int:
+        turn = self._turn_until_answered(finished, wanted)
+        for outcome, verdict in zip(finished, turn.verdicts, strict=True):
+            self._held.pop((outcome.job_id, outcome.token), None)
+            if verdict in ("late", "lost"):
+                log.warning("Job %d: the outcome came after its lease: %s", outcome.job_id, verdict)
+        if turn.housekeeping_due:
+            self._stand_in.help_out()
+        self._held.update((job.lease, job) for job in turn.jobs)
+        self._crew.hand_over(turn.jobs)
+        return len(turn.jobs)
+
+    def _turn_until_answered(self, finished: list[Outcome], wanted: int) -> Turn:
+        """However long Redis is away: what was finished must be told.
+
+        The same nonce each time, so that a claim whose answer was lost isn't made twice. Raises
+        QueueUnavailable only when the time to stop is over. Claims nothing more once it stops.
+        """
+        nonce, delay_seconds = new_nonce(), 0.1
+        while True:
+            try:
+                turn = self._queue.turn(self.name, finished, wanted, nonce=nonce)
+            except QueueUnavailable as error:
+                if self._stopping and not finished:
+                    return Turn()
+                if self._stopping and time.monotonic() > self._stop_by:
+                    raise
+                log.warning("Waiting for Redis: %s", error)
+                self._bell.wait(delay_seconds * self._rng.uniform(0.5, 1.0))
+                delay_seconds = min(delay_seconds * 2, 5.0)
+            else:
+                if wanted:
+                    self._claimed_at = time.time()
+                return turn
+
+    # ── In the threads of the crew ──────────────────────────────────────────────────────────
+
+    def _attempt_in_slot(self, job: Job, slot: Slot) -> Outcome | None:
+        if job.cancel_requested:
+            return outcomes.cancelled(job, "Cancelled before it began.")
+        if job.lease in self._keeper.lost:
+            return None
+        if not job.deaths:
+            return self.attempt(job)
+        outcome = self._attempt_alone(job, slot)
+        if outcome is None and not slot.reason:
+            log.error("Job %d (%s) died in its own process", job.id, job.job_type)
+            try:
+                self._queue.abandon(job)
+            except QueueUnavailable:
+                log.warning("Job %d: its lease runs out by itself", job.id)
+        return outcome
+
+    def _attempt_alone(self, job: Job, slot: Slot) -> Outcome | None:
+        timeout_seconds = timeout_of(job) or 0.0
+
+        def start_the_clock() -> None:
+            slot.allow(timeout_seconds)
+            self._keeper.expect(slot)
+
+        slot.allow(timeout_seconds + PROCESS_START_SECONDS)
+        return attempt_alone(self, job, slot, ready=start_the_clock)
+
+    def _interrupted(self, job: Job, reason: type[Interrupted]) -> Outcome | None:
+        if reason is TimedOut:
+            error = f"Timed out after {timeout_of(job):g} s."
+            return failed(job, error, self.config, self._rng)
+        if reason is Cancelled:
+            return outcomes.cancelled(job, "Cancelled while running.")
+        if reason is ShuttingDown:
+            return outcomes.released(job, reason=STOPPED)
+        return None
+
+    # ── Stopping ────────────────────────────────────────────────────────────────────────────
+
+    def _on_signal(self, _signum: int, _frame: FrameType | None) -> None:
+        # The second signal does not wait for the jobs in hand; their leases run out.
+        if self._signalled:
+            os._exit(1)
+        self._signalled = True
+        self._begin_to_stop()
+
+    def _begin_to_stop(self) -> None:
+        if not self._stopping:
+            self._stop_by = time.monotonic() + self.config.shutdown_seconds
+            self._stopping = True
+
+    def _shut_down(self) -> None:
+        """Finishes what runs, gives back what was not begun or doesn't end in time."""
+        log.info("Stopping: %d jobs in hand", len(self._held))
+        self._give_back(self._crew.take_unbegun())
+        self._settle_until(self._stop_by)
+        self._stop_by = time.monotonic() + STOP_GRACE_SECONDS
+        self._crew.stop(ShuttingDown)
+        self._settle_until(self._stop_by)
+        # Blocked in C code. They can't go on once this process has ended, which is now.
+        self._give_back(self._running())
+
+    def _give_back(self, jobs: list[Job]) -> None:
+        if jobs:
+            self._settle_and_claim([outcomes.released(job, reason=STOPPED) for job in jobs], 0)
+
+    def _settle_until(self, deadline: float) -> None:
+        while True:
+            if finished := self._take_finished():
+                self._settle_and_claim(finished, 0)
+            seconds_left = deadline - time.monotonic()
+            if not self._running() or seconds_left <= 0:
+                return
+            self._crew.wait(seconds_left)
+
+    def _running(self) -> list[Job]:
+        """The jobs in hand, but for those left to the reaper because they can't be stopped."""
+        given_up = self._keeper.given_up
+        return [job for job in self._held.values() if job.lease not in given_up]
+
+    def _close(self) -> None:
+        self._keeper.stop()
+        self._wake.stop()
+        self._crew.stop(ShuttingDown)  # their processes, if they have some, must not stay
+        try:
+            self._queue.renew(self.name, [], None)
+        except QueueUnavailable:
+            log.info("Left without saying so: Redis is away")
+        signal.set_wakeup_fd(-1)
+        log.info("Worker %s stopped", self.name)
+
+    # ── What the keeper tells and asks ──────────────────────────────────────────────────────
+
+    def _on_renewal(self, renewal: Renewal) -> None:
+        if renewal.housekeeping_due:
+            self._stand_in.help_out()
+        if renewal.work_waits:  # its marker may have died with another worker
+            self._bell.ring()
+
+    def _on_stuck(self, job: Job) -> None:
+        log.error(
+            "Job %d (%s) does not stop after its time-out: this process ends in its place",
+            job.id,
+            job.job_type,
+        )
+        self._begin_to_stop()
+        self._bell.ring()
+
+    def _presence(self) -> dict[str, object]:
+        running = [job for slot in self._crew.slots if (job := slot.job)]
+        return {
+            "role": "main",
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "version": VERSION,
+            "heartbeat_seconds": self._queue.lease_ms / 4000,
+            "concurrency": len(self._crew.slots),
+            "busy": len(running),
+            "started_at": self._started_at,
+            "claimed_at": self._claimed_at,
+            "jobs": [
+                {"id": job.id, "job_type": job.job_type, "picked_at": job.picked_at}
+                for job in running
+            ],
+        }
