@@ -1,0 +1,93 @@
+"""The web application's wiring. Workers import this package too, so Flask loads in `create_app`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import redis
+    from flask import Flask, Response
+
+    from app.config import Config
+
+# Redis away must be answered within 2 s: one connect, or one call on a connection that hangs.
+CONNECT_TIMEOUT_SECONDS = 1.0
+TIMEOUT_SECONDS = 1.5
+
+SECURITY_HEADERS = (
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Referrer-Policy", "same-origin"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+)
+
+
+def create_app(
+    config: Config | None = None,
+    *,
+    client: redis.Redis | None = None,
+    source: Callable[[str], str] | None = None,
+) -> Flask:
+    """The web application: JSON API and dashboard.
+
+    `client` and `source` (the text of a script, by name) are for tests on another server.
+    Raises ConfigError, with one line for each setting that can't be used.
+    """
+    from flask import Flask
+
+    from app.api import register as register_api
+    from app.config import Config, ConfigError
+    from app.dashboard import register as register_dashboard
+    from app.jobs import JobModuleError, load_job_types
+    from app.queue.inspector import Inspector
+    from app.queue.jobqueue import JobQueue
+    from app.queue.scripts import script_source
+
+    config = config or Config.load()
+    try:
+        load_job_types(config)
+    except JobModuleError as error:
+        raise ConfigError(str(error)) from error
+    client = client or _connect(config)
+    source = source or script_source
+
+    app = Flask(__name__, template_folder="../templates", static_folder="../static")
+    app.extensions["config"] = config
+    app.extensions["queue"] = JobQueue(
+        client,
+        prefix=config.key_prefix,
+        lease_ms=round(config.lease_seconds * 1000),
+        head_start_ms=round(config.priority_head_start_seconds * 1000),
+        source=source,
+    )
+    app.extensions["inspector"] = Inspector(client, prefix=config.key_prefix, source=source)
+    register_api(app)
+    register_dashboard(app)
+    app.after_request(_secure)
+    return app
+
+
+def _connect(config: Config) -> redis.Redis:
+    from app.queue.connection import connect
+
+    return connect(
+        config.server_url,
+        name="mailroom-web",
+        timeout_seconds=TIMEOUT_SECONDS,
+        connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
+        # A thread uses one at a time; one that fell out of use must not make a request wait.
+        max_connections=2 * config.web_threads + 8,
+    )
+
+
+def _secure(response: Response) -> Response:
+    response.headers.extend(SECURITY_HEADERS)
+    if response.cache_control.no_cache is None:  # static files may be kept, and asked about
+        response.headers["Cache-Control"] = "no-store"
+    return response

@@ -1,0 +1,86 @@
+"""The shapes of the API's answers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from flask import Response
+
+from app.jobs import UnknownJobType, find
+from app.queue.inspector import WorkerInfo
+from app.queue.job import Attempt, Job
+
+PROCESSED = "Query processed successfully"
+RETRIEVED = "Job logs retrieved successfully"
+JOB_NOT_FOUND = "Job not found or has no logs"
+
+DEFAULT_MAX_RETRIES = 3
+
+
+def answer(
+    message: str,
+    *,
+    query_id: int | None = None,
+    data: Any = None,
+    code: int = 200,
+    errors: dict[str, Any] | None = None,
+) -> Response:
+    """The shape of every answer; `errors`, by field, only when something was refused."""
+    body = {"message": message, "query_id": query_id, "data": data}
+    if errors is not None:
+        body["errors"] = errors
+    return json_response(body, code)
+
+
+def json_response(body: dict[str, Any], code: int = 200) -> Response:
+    # ASCII: a result or an SMTP reply may hold what UTF-8 can't.
+    return Response(json.dumps(body) + "\n", code, mimetype="application/json")
+
+
+def job_data(job: Job, configured_max_retries: int | None) -> dict[str, Any]:
+    """One job: the ten attributes everyone may rely on, in their order, then the others."""
+    return {
+        "id": job.id,
+        "job_type": job.job_type,
+        "payload": job.payload,
+        "priority": job.priority,
+        "created_at": job.created_at,
+        "picked_at": job.picked_at,
+        "completed_at": job.completed_at,
+        "status": job.status,
+        "retry_count": job.retry_count,
+        "last_error": job.last_error,
+        "run_at": job.run_at,
+        "max_retries": _effective_max_retries(job, configured_max_retries),
+        "tags": job.tags,
+        "worker": job.worker,
+        "result": job.result,
+        "attempts": job.attempts,
+        "deaths": job.deaths,
+        "cancel_requested": job.cancel_requested,
+    }
+
+
+def attempt_data(attempt: Attempt) -> dict[str, Any]:
+    return {
+        "number": attempt.number,
+        "started_at": attempt.started_at,
+        "ended_at": attempt.ended_at,
+        "worker": attempt.worker,
+        "outcome": attempt.outcome,
+        "error": attempt.error,
+        "smtp_code": attempt.smtp_code,
+    }
+
+
+def worker_data(worker: WorkerInfo) -> dict[str, Any]:
+    return {**worker.details, "name": worker.name, "last_seen_at": worker.last_seen_at}
+
+
+def _effective_max_retries(job: Job, configured: int | None) -> int:
+    try:
+        return find(job.job_type).max_retries_for(job.max_retries, configured)
+    except UnknownJobType:  # its module is no longer loaded here
+        asked = job.max_retries if job.max_retries is not None else configured
+        return DEFAULT_MAX_RETRIES if asked is None else asked

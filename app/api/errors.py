@@ -1,0 +1,119 @@
+"""The one place that turns what is raised, by the queue or by Flask, into answers of the API."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
+
+from app.api.answers import JOB_NOT_FOUND, answer
+from app.queue.errors import (
+    IdempotencyConflict,
+    InvalidJob,
+    JobNotFound,
+    QueueError,
+    QueueFull,
+    QueueUnavailable,
+    ServerUnsuitable,
+    WrongStatus,
+)
+
+log = logging.getLogger(__name__)
+
+# Full memory is freed by workers, not by waiting a moment.
+RETRY_AFTER_SECONDS = {QueueFull: 30, QueueUnavailable: 2, ServerUnsuitable: 30}
+_JSON_PATHS = ("/api/", "/healthz", "/readyz")
+
+
+class ApiError(Exception):
+    """A refusal: `code` is HTTP's, `errors` says what is wrong, by field."""
+
+    def __init__(self, code: int, message: str, errors: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.errors = errors or {}
+
+
+class InvalidFields(ApiError):
+    """422, naming the fields."""
+
+    def __init__(self, errors: dict[str, Any]) -> None:
+        super().__init__(422, f"Invalid: {', '.join(errors)}.", errors)
+
+
+def register(app: Flask) -> None:
+    app.register_error_handler(ApiError, _refused)
+    app.register_error_handler(QueueError, _queue_error)
+    app.register_error_handler(HTTPException, _http_error)
+
+
+def by_field(errors: Any, within: str = "") -> dict[str, list[str]]:
+    """marshmallow's errors as the API shows them: flat, a tag of a list as `tags.0`."""
+    flat: dict[str, list[str]] = {}
+    for name, found in errors.items():
+        if isinstance(found, dict):
+            flat |= by_field(found, f"{within}{name}.")
+        else:
+            flat[f"{within}{name}"] = found
+    return flat
+
+
+def queue_errors_by_field(error: QueueError) -> dict[str, list[str]]:
+    """What the queue refused, under the name of the field it comes from."""
+    if isinstance(error, InvalidJob):
+        return {error.field: [error.rule]}
+    if isinstance(error, IdempotencyConflict):
+        return {"Idempotency-Key": [str(error)]}
+    return {}
+
+
+def _refused(error: ApiError) -> Response:
+    return _error(error.code, error.message, error.errors)
+
+
+def _queue_error(error: QueueError) -> Response:
+    errors = queue_errors_by_field(error)
+    match error:
+        case JobNotFound():
+            return _error(404, JOB_NOT_FOUND)
+        case WrongStatus() | IdempotencyConflict():
+            return _error(409, str(error), errors)
+        case InvalidJob():
+            return _error(422, f"Invalid: {error.field}.", errors)
+        case QueueUnavailable() | ServerUnsuitable():
+            # The reason names hosts and settings; that is for the log.
+            log.warning("Answered 503: %s", error)
+            message = "The queue has no room." if isinstance(error, QueueFull) else _AWAY
+            response = _error(503, message)
+            response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS[type(error)])
+            return response
+    log.error("Unexpected error of the queue", exc_info=error)
+    return _error(500, "Internal error")
+
+
+def _http_error(error: HTTPException) -> HTTPException | Response:
+    """Flask's own errors. An unexpected exception comes here as a 500, already logged."""
+    if not request.path.startswith(_JSON_PATHS):
+        return error
+    code = error.code or 500
+    response = _error(code, _MESSAGES.get(code, error.name))
+    for name, value in error.get_headers():
+        if name in ("Allow", "Retry-After"):
+            response.headers[name] = value
+    return response
+
+
+def _error(code: int, message: str, errors: dict[str, Any] | None = None) -> Response:
+    return answer(message, code=code, errors=errors or {})
+
+
+_AWAY = "The queue is not available. Try again."
+_MESSAGES = {
+    404: "No such endpoint",
+    405: "Method not allowed",
+    413: "The request is larger than allowed",
+    500: "Internal error",
+}

@@ -1,0 +1,32 @@
+"""How numbers, times and statuses are written on a page."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+
+def ago(seconds: float, now: float) -> str:
+    """A moment as its distance from now: "5 s ago", "in 3 min"."""
+    distance = _span(abs(now - seconds))
+    return f"{distance} ago" if seconds <= now else f"in {distance}"
+
+
+def iso(seconds: float) -> str:
+    """A moment as `<time datetime>` takes it, in UTC, to the second."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def label(name: str) -> str:
+    """`permanently_failed` as people read it: "Permanently failed"."""
+    return name.replace("_", " ").capitalize()
+
+
+def number(value: int) -> str:
+    return f"{value:,}"
+
+
+def _span(seconds: float) -> str:
+    for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds >= size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(seconds)} s"

@@ -1,0 +1,26 @@
+"""Settings of `gunicorn wsgi:app`, from the environment like everything else."""
+
+import sys
+
+from app.config import Config, ConfigError
+
+try:
+    _config = Config.load()
+except ConfigError as error:
+    print(error, file=sys.stderr)
+    sys.exit(2)
+
+_host = _config.host.strip("[]")
+bind = f"[{_host}]:{_config.port}" if ":" in _host else f"{_host}:{_config.port}"
+workers = _config.web_workers
+threads = _config.web_threads
+worker_class = "gthread"
+# A listening socket for each worker: the kernel shares connections out, none wakes them all.
+reuse_port = True
+graceful_timeout = max(1, int(_config.shutdown_seconds))
+# Two copies of one user would share it.
+control_socket_disable = True
+loglevel = "warning" if _config.log_level == "INFO" else _config.log_level.lower()
+accesslog = None
+max_requests = 0
+preload_app = False

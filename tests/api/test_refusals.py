@@ -1,0 +1,215 @@
+"""The codes that are not about one endpoint: bodies, methods, faults, Redis away."""
+
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from io import BytesIO
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import SECURITY_HEADERS, create_app
+from app.config import Config
+from app.queue.errors import QueueFull, ServerUnsuitable
+
+SUBMIT = "/api/process_query"
+BODIES = ("/api/process_query", "/api/jobs/batch")
+
+
+@pytest.mark.parametrize("url", BODIES)
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff", b'{"a": 1, "a": 2}', b'{"a": NaN}', b"[" * 100_000]
+)
+def test_a_body_that_is_not_strict_json_is_400(http: FlaskClient, url: str, body: bytes) -> None:
+    response = http.post(url, data=body, content_type="application/json")
+
+    assert response.status_code == 400
+    assert response.json["message"].startswith("The body is not JSON: ")
+    assert response.json["errors"] == {}
+
+
+@pytest.mark.parametrize("url", BODIES)
+@pytest.mark.parametrize("body", [b"[]", b"5", b"null", b'"x"'])
+def test_a_body_that_is_no_object_is_422(http: FlaskClient, url: str, body: bytes) -> None:
+    response = http.post(url, data=body, content_type="application/json")
+
+    assert response.status_code == 422
+    assert response.json["errors"] == {"body": ["Must be a JSON object."]}
+
+
+@pytest.mark.parametrize("url", BODIES)
+@pytest.mark.parametrize(
+    "content_type", [None, "text/plain", "application/x-www-form-urlencoded", "application/jsonp"]
+)
+def test_another_content_type_is_415(http: FlaskClient, url: str, content_type: str) -> None:
+    assert http.post(url, data=b"{}", content_type=content_type).status_code == 415
+
+
+def test_the_content_type_may_name_its_charset(http: FlaskClient) -> None:
+    response = http.post(
+        SUBMIT,
+        data=b'{"job_type": "web_noop", "payload": {}}',
+        content_type="application/json; charset=utf-8",
+    )
+
+    assert response.status_code == 200
+
+
+@pytest.mark.parametrize("url", BODIES)
+def test_a_body_over_16_mib_is_413(http: FlaskClient, url: str) -> None:
+    response = http.post(url, data=b" " * (16 * 1024 * 1024 + 1), content_type="application/json")
+
+    assert response.status_code == 413
+    assert set(response.json) == {"message", "query_id", "data", "errors"}
+
+
+def test_a_chunked_body_is_not_cut_at_16_mib(http: FlaskClient) -> None:
+    whole = b'{"job_type": "web_noop", "payload": {}}'
+    body = BytesIO(whole + b" " * (16 * 1024 * 1024 - len(whole)) + b"more")
+
+    response = http.post(
+        SUBMIT,
+        input_stream=body,
+        content_type="application/json",
+        environ_overrides={"wsgi.input_terminated": True, "HTTP_TRANSFER_ENCODING": "chunked"},
+    )
+
+    assert response.status_code == 413
+
+
+def test_a_wrong_method_is_405_and_says_what_is_allowed(http: FlaskClient) -> None:
+    response = http.delete("/api/tasks")
+
+    assert response.status_code == 405
+    assert "GET" in response.headers["Allow"]
+    assert response.json["message"] == "Method not allowed"
+
+
+def test_an_unknown_endpoint_is_404_in_the_same_shape(http: FlaskClient) -> None:
+    response = http.get("/api/nothing")
+
+    assert response.status_code == 404
+    assert response.json == {
+        "message": "No such endpoint",
+        "query_id": None,
+        "data": None,
+        "errors": {},
+    }
+
+
+def test_an_unexpected_fault_is_500_logged_and_leaks_nothing(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def break_down() -> None:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr(app.extensions["inspector"], "stats", break_down)
+
+    response = app.test_client().get("/api/stats")
+
+    assert response.status_code == 500
+    assert response.json["message"] == "Internal error"
+    assert "secret" not in response.text
+    assert "secret detail" in caplog.text
+
+
+@pytest.mark.parametrize("error", [QueueFull("OOM at host x"), ServerUnsuitable("host x: NOAUTH")])
+def test_a_server_that_refuses_is_503_without_its_reason(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def refuse(jobs: object) -> None:
+        raise error
+
+    monkeypatch.setattr(app.extensions["queue"], "submit_many", refuse)
+
+    response = app.test_client().post(SUBMIT, json={"job_type": "web_noop", "payload": {}})
+
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+    assert "host x" not in response.text
+
+
+@pytest.fixture
+def hanging_redis() -> Iterator[str]:
+    """The URL of a server that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.fixture
+def closed_redis() -> str:
+    """The URL of a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"redis://127.0.0.1:{listener.getsockname()[1]}"
+
+
+ONE = {"job_type": "web_noop", "payload": {}}
+CALLS = [
+    ("POST", SUBMIT, ONE),
+    ("GET", "/dashboard", None),
+    ("POST", "/api/jobs/batch", {"jobs": [ONE]}),
+    ("GET", "/api/job/status/1", None),
+    ("GET", "/api/tasks", None),
+    ("GET", "/readyz", None),
+]
+
+
+@pytest.mark.parametrize(("method", "url", "body"), CALLS)
+def test_redis_gone_is_503_with_retry_after(
+    config: Config, closed_redis: str, method: str, url: str, body: object
+) -> None:
+    http = create_app(replace(config, redis_url=closed_redis)).test_client()
+
+    response = http.open(url, method=method, json=body)
+
+    assert response.status_code == 503
+    assert int(response.headers["Retry-After"]) > 0
+
+
+@pytest.mark.parametrize(("method", "url", "body"), CALLS[:2])
+def test_redis_hanging_is_503_within_2_seconds(
+    config: Config, hanging_redis: str, method: str, url: str, body: object
+) -> None:
+    http = create_app(replace(config, redis_url=hanging_redis)).test_client()
+    started = time.monotonic()
+
+    response = http.open(url, method=method, json=body)
+
+    assert response.status_code == 503
+    assert time.monotonic() - started < 2
+
+
+def test_the_process_is_alive_without_redis(config: Config, closed_redis: str) -> None:
+    http = create_app(replace(config, redis_url=closed_redis)).test_client()
+
+    response = http.get("/healthz")
+
+    assert (response.status_code, response.json) == (200, {"status": "ok"})
+
+
+def test_ready_means_redis_writable_and_a_main_worker_alive(app: Flask) -> None:
+    http = app.test_client()
+    before = http.get("/readyz")
+    app.extensions["queue"].renew("worker-1", [], {"role": "main"})
+    after = http.get("/readyz")
+
+    assert before.status_code == 503
+    assert before.json == {"status": "unavailable", "reasons": ["No main worker is alive."]}
+    assert (after.status_code, after.json) == (200, {"status": "ok", "reasons": []})
+
+
+@pytest.mark.parametrize(
+    "url", ["/api/tasks", "/api/nothing", "/dashboard", "/nothing", "/healthz", "/static/app.css"]
+)
+def test_every_answer_has_the_security_headers(http: FlaskClient, url: str) -> None:
+    response = http.get(url)
+
+    for name, value in SECURITY_HEADERS:
+        assert response.headers.getlist(name) == [value]
+    kept = "no-cache" if url.startswith("/static/") else "no-store"
+    assert response.headers["Cache-Control"] == kept
+    response.close()
