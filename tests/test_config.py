@@ -1,0 +1,220 @@
+"""Settings: one reader, all errors at once, and `sample.env` tells all of them with the default."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+
+import pytest
+
+from app.config import Config, ConfigError, _private_folder, without_password
+
+ROOT = Path(__file__).parents[1]
+NAMES = [field.name.upper() for field in fields(Config)]
+
+Load = Callable[..., Config]
+
+
+@pytest.fixture
+def load(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Load:
+    """Loads the settings from the given variables alone."""
+
+    def load(env_file: str | None = None, **variables: str) -> Config:
+        for name in NAMES:
+            monkeypatch.delenv(name, raising=False)
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        return Config.load(env_file)
+
+    return load
+
+
+def sample_lines() -> list[tuple[str, str]]:
+    text = (ROOT / "sample.env").read_text(encoding="utf-8")
+    return re.findall(r"^# ([A-Z][A-Z0-9_]+)=(.*)$", text, re.MULTILINE)
+
+
+def test_sample_env_has_every_setting_in_order_and_no_other() -> None:
+    assert [name for name, _ in sample_lines()] == NAMES
+
+
+def test_sample_env_tells_the_defaults(load: Load) -> None:
+    assert load(**dict(sample_lines())) == load()
+
+
+def test_each_setting_in_sample_env_has_a_comment() -> None:
+    blocks = (ROOT / "sample.env").read_text(encoding="utf-8").split("\n\n")
+    for block in blocks:
+        lines = block.strip().splitlines()
+        if any(re.match(r"# [A-Z][A-Z0-9_]+=", line) for line in lines):
+            assert not re.match(r"# [A-Z][A-Z0-9_]+=", lines[0]), block
+
+
+def test_sample_env_is_all_comments_so_that_a_copy_changes_nothing() -> None:
+    lines = (ROOT / "sample.env").read_text(encoding="utf-8").splitlines()
+    assert all(not line or line.startswith("#") for line in lines)
+
+
+def test_only_config_reads_the_environment() -> None:
+    readers = [
+        path.relative_to(ROOT).as_posix()
+        for folder in ("app", "workers")
+        for path in (ROOT / folder).rglob("*.py")
+        if re.search(r"\benviron\b|\bgetenv\b|\benvirons\b", path.read_text(encoding="utf-8"))
+    ]
+    assert readers == ["app/config.py"]
+
+
+def test_a_setting_left_empty_means_the_default(load: Load) -> None:
+    assert load(**dict.fromkeys(NAMES, "")) == load()
+    assert load(**dict.fromkeys(NAMES, "  ")) == load()
+
+
+def test_all_errors_come_at_once_each_with_its_name_and_what_is_allowed(load: Load) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(PORT="http", LOG_LEVEL="loud", WEB_WORKERS="0", ALLOW_INSECURE="perhaps")
+    assert str(caught.value).splitlines() == [
+        "ALLOW_INSECURE: Must be 1 (on) or 0 (off).",
+        "LOG_LEVEL: Must be one of: DEBUG, INFO, WARNING, ERROR.",
+        "PORT: Must be a whole number from 1 to 65535.",
+        "WEB_WORKERS: Must be a whole number from 1 to 64.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("PORT", "0"),
+        ("PORT", "65536"),
+        ("PORT", "80.5"),
+        ("LEASE_SECONDS", "nan"),
+        ("LEASE_SECONDS", "inf"),
+        ("RETRY_BASE_SECONDS", "-1"),
+        ("MAX_RETRIES", "many"),
+        ("REDIS_URL", "http://localhost"),
+        ("REDIS_URL", "redis://"),
+        ("JOB_MODULES", "my-jobs"),
+        ("JOB_MODULES", "a.py,b c"),
+        ("SMTP_SECURITY", "ssl"),
+        ("MAIL_ALLOWED_FROM", "two words"),
+    ],
+)
+def test_a_malformed_value_is_refused_by_name(load: Load, name: str, value: str) -> None:
+    with pytest.raises(ConfigError, match=f"^{name}: "):
+        load(**{name: value})
+
+
+def test_lists_bear_spaces_and_keep_their_order(load: Load) -> None:
+    assert load(JOB_MODULES=" my_jobs , more.jobs ").job_modules == ("my_jobs", "more.jobs")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "127.1.2.3", "localhost", "::1", "[::1]"])
+def test_a_loopback_address_needs_no_permission(load: Load, host: str) -> None:
+    assert load(HOST=host).host == host
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "mail.example"])
+def test_an_open_address_must_be_asked_for(load: Load, host: str) -> None:
+    with pytest.raises(ConfigError, match="ALLOW_INSECURE=1"):
+        load(HOST=host)
+    assert load(HOST=host, ALLOW_INSECURE="1").host == host
+
+
+def test_mail_in_the_clear_must_be_asked_for(load: Load) -> None:
+    with pytest.raises(ConfigError, match="SMTP_ALLOW_PLAINTEXT=1"):
+        load(SMTP_HOST="smtp.example", SMTP_SECURITY="none")
+    assert load(SMTP_HOST="127.0.0.1", SMTP_SECURITY="none").smtp_security == "none"
+
+
+def test_the_environment_goes_before_the_env_file(load: Load, tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("PORT=9001\nHOST=::1\n")
+    assert load(str(env_file), PORT="9002") == load(PORT="9002", HOST="::1")
+
+
+def test_an_env_file_can_hold_every_setting(load: Load, tmp_path: Path) -> None:
+    variables = {
+        **{name: value for name, value in sample_lines() if value and name != "HOST"},
+        **{"PORT": "9001", "WEB_THREADS": "7", "SMTP_ALLOW_PLAINTEXT": "1", "MAX_RETRIES": "0"},
+        **{"LOG_LEVEL": "DEBUG", "DATA_DIR": "/srv/mail", "JOB_MODULES": "a,b.c", "SMTP_PORT": "2"},
+        **{"REDIS_URL": "redis://cache", "SMTP_SECURITY": "tls", "MAIL_ALLOWED_FROM": "a.example"},
+    }
+    env_file = tmp_path / ".env"
+    env_file.write_text("".join(f"{name}={value}\n" for name, value in variables.items()))
+    assert load(str(env_file)) == load(**variables) != load()
+
+
+def test_an_error_in_the_env_file_is_an_error(load: Load, tmp_path: Path) -> None:
+    env_file = tmp_path / ".env"
+    env_file.write_text("PORT=http\n")
+    with pytest.raises(ConfigError, match="PORT: "):
+        load(str(env_file))
+
+
+def test_an_env_file_that_is_missing_or_a_folder_is_none(load: Load, tmp_path: Path) -> None:
+    assert load(str(tmp_path / "missing")) == load(str(tmp_path)) == load()
+
+
+@pytest.mark.parametrize(
+    ("variables", "url"),
+    [
+        ({"REDIS_HOST": "redis"}, "redis://redis:6379/0"),
+        ({"REDIS_HOST": "::1", "REDIS_PORT": "7"}, "redis://[::1]:7/0"),
+        ({"REDIS_HOST": "r", "REDIS_PASSWORD": "p@:/ss"}, "redis://:p%40%3A%2Fss@r:6379/0"),
+        ({"REDIS_HOST": "r", "REDIS_SSL": "1"}, "rediss://r:6379/0"),
+        ({"REDIS_URL": "redis://a:1/2", "REDIS_HOST": "other"}, "redis://a:1/2"),
+    ],
+)
+def test_where_redis_is(load: Load, variables: dict[str, str], url: str) -> None:
+    config = load(**variables)
+    assert config.server_url == url
+    assert not config.uses_embedded_redis
+
+
+def test_without_a_server_the_embedded_one_is_used(load: Load, tmp_path: Path) -> None:
+    config = load(DATA_DIR=str(tmp_path))
+    assert config.uses_embedded_redis
+    assert config.server_url == f"unix://{tmp_path}/redis.sock"
+
+
+def test_the_socket_is_the_same_for_every_spelling_of_the_folder(
+    load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    absolute = load(DATA_DIR=str(tmp_path / "data")).embedded_socket
+    assert load(DATA_DIR="data").embedded_socket == absolute
+    assert load(DATA_DIR="./x/../data").embedded_socket == absolute
+
+
+def test_the_socket_of_a_long_folder_is_short_and_its_own(load: Load, tmp_path: Path) -> None:
+    one = load(DATA_DIR=str(tmp_path / ("a" * 120))).embedded_socket
+    other = load(DATA_DIR=str(tmp_path / ("b" * 120))).embedded_socket
+    assert one != other
+    assert len(os.fsencode(one)) <= 103
+    assert one.parent.stat().st_mode & 0o077 == 0
+
+
+def test_a_socket_folder_that_others_could_write_into_is_refused(tmp_path: Path) -> None:
+    open_to_all = tmp_path / "open"
+    open_to_all.mkdir()
+    open_to_all.chmod(0o777)
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path)
+    for folder in (open_to_all, link):
+        with pytest.raises(ConfigError, match="DATA_DIR"):
+            _private_folder(folder)
+
+
+def test_a_password_is_not_printed() -> None:
+    assert without_password("redis://user:secret@host:6379/0") == "redis://***@host:6379/0"
+    assert without_password("redis://host:6379/0") == "redis://host:6379/0"
+
+
+def test_settings_cannot_be_changed(load: Load) -> None:
+    config = load()
+    with pytest.raises(AttributeError):
+        config.port = 1  # type: ignore[misc]
+    assert asdict(replace(config, port=1))["port"] == 1
