@@ -88,7 +88,7 @@ class Keeper:
         try:
             renewal = self._queue.renew(self._name, list(latest.values()), self._presence())
         except QueueError as error:
-            log.warning("Leases not renewed: %s", error)
+            log.log(logging.WARNING if held else logging.DEBUG, "Leases not renewed: %s", error)
             return min(RETRY_SECONDS, self._interval)
         except Exception:  # without this thread all leases run out
             log.exception("Leases not renewed")
