@@ -65,8 +65,8 @@ def one_worker(url: str, queue: JobQueue, inspector: Inspector, jobs: int) -> fl
         wait_until(lambda: inspector.workers(), "the worker is there")
         queue.resume()
         wait_until(lambda: inspector.counts()[Status.SUCCESS] == jobs, "all jobs succeeded", 120)
-    last = inspector.keys.completed("success:noop:low:0:1")
-    first = inspector.keys.picked("success:noop:low:0:1")
+    last = inspector.keys.completed("success:noop:low:1")
+    first = inspector.keys.picked("success:noop:low:1")
     client = open_client(url)
     began = client.zrange(first, 0, 0, withscores=True)[0][1]
     ended = client.zrange(last, -1, -1, withscores=True)[0][1]

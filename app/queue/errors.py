@@ -15,6 +15,14 @@ class JobNotFound(QueueError):
         self.job_id = job_id
 
 
+class OperationNotFound(QueueError):
+    """No operation has this id: it never existed, or ended long ago."""
+
+    def __init__(self, operation_id: int) -> None:
+        super().__init__(f"Operation {operation_id} not found.")
+        self.operation_id = operation_id
+
+
 class WrongStatus(QueueError):
     """The job's status forbids what was asked."""
 

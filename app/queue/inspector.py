@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +15,20 @@ from app.queue.job import Attempt, Job, Priority, Status
 from app.queue.keys import Keys
 from app.queue.listing import LIMIT_MAX, SORTS, JobQuery, Listing, Page
 from app.queue.scripts import Scripts, script_source
+from app.queue.series import Histogram, Minute
+from app.queue.walking import walk
 
-__all__ = ["EVENTS", "LIMIT_MAX", "SORTS", "Inspector", "JobQuery", "Page", "WorkerInfo"]
+__all__ = [
+    "EVENTS",
+    "LIMIT_MAX",
+    "SORTS",
+    "Histogram",
+    "Inspector",
+    "JobQuery",
+    "Minute",
+    "Page",
+    "WorkerInfo",
+]
 
 # What the counters count.
 EVENTS = (
@@ -32,9 +44,12 @@ EVENTS = (
     "died",
     "late",
     "lost",
+    "unconfirmed",
 )
+DURATIONS = ("wait", "run")  # counted beside the events, by length instead of job type
 WORKER_LISTED_MS = 15 * 60_000
 WORKER_ALIVE_MS = 30_000
+SERIES_MINUTES_MAX = 24 * 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +64,7 @@ class WorkerInfo:
 class Inspector:
     """Reads the queue behind one key prefix of one server.
 
+    `search=False` is for a store whose submissions write nothing to search people and titles by.
     Every method raises QueueUnavailable when Redis is away, ServerUnsuitable when it refuses us.
     """
 
@@ -57,22 +73,24 @@ class Inspector:
         client: redis.Redis,
         *,
         prefix: str = "",
+        search: bool = True,
         source: Callable[[str], str] = script_source,
     ) -> None:
         self.keys = Keys(prefix)
         self._client: Any = client  # redis-py's types allow every answer to be a coroutine
         self._scripts = Scripts(client, self.keys.jobs, source)
-        self._listing = Listing(client, self.keys, self._scripts)
+        self._listing = Listing(client, self.keys, self._scripts, search=search)
 
     def job(self, job_id: int) -> Job:
         """The job with its payload. Raises JobNotFound."""
         with unavailable_as_queue_error(), self._client.pipeline(False) as pipe:
             pipe.hget(self.keys.jobs, str(job_id))
             pipe.hget(self.keys.payloads, str(job_id))
-            record, payload = pipe.execute()
+            pipe.hget(self.keys.summaries, str(job_id))
+            record, payload, summary = pipe.execute()
         if record is None:
             raise JobNotFound(job_id)
-        return Job.from_record(record, payload or "")
+        return Job.from_record(record, payload or "", summary)
 
     def attempts(self, job_id: int) -> list[Attempt]:
         """Finished attempts, oldest first. Raises JobNotFound."""
@@ -89,6 +107,10 @@ class Inspector:
         """The jobs on one page, exact at any offset; none beyond the end."""
         return self._listing.page(query, with_payload=with_payload)
 
+    def walk(self, query: JobQuery) -> Iterator[list[Job]]:
+        """All jobs that match, whatever its sort and page; see `walking.walk`."""
+        return walk(query, self._scripts, self._listing)
+
     def counts(
         self, *, job_type: str | None = None, priority: Priority | None = None
     ) -> dict[Status, int]:
@@ -97,14 +119,60 @@ class Inspector:
         found = dict(zip(pairs[::2], pairs[1::2], strict=True))
         return {status: found.get(status, 0) for status in Status}
 
+    def job_types(self) -> list[str]:
+        """The job types that have jobs in the store, sorted."""
+        with unavailable_as_queue_error():
+            buckets = sorted(self._client.smembers(self.keys.buckets))
+            with self._client.pipeline(False) as pipe:
+                for bucket in buckets:
+                    pipe.exists(self.keys.index(bucket))
+                there = pipe.execute() if buckets else []
+        found = [bucket for bucket, exists in zip(buckets, there, strict=True) if exists]
+        # A job type may hold a colon; the other parts of a bucket's name can't.
+        return sorted({bucket.split(":", 1)[1].rsplit(":", 2)[0] for bucket in found})
+
+    def tags(self, limit: int = 50) -> list[str]:
+        """The tags that most jobs have, those first."""
+        with unavailable_as_queue_error():
+            return list(self._client.zrange(self.keys.tags, 0, limit - 1, desc=True))
+
+    def position(self, job_id: int) -> int | None:
+        """How many pending jobs rank before this one; None when it is not pending."""
+        with unavailable_as_queue_error():
+            rank = self._client.zrank(self.keys.pending, str(job_id))
+        return None if rank is None else int(rank)
+
+    def paused(self) -> bool:
+        """Whether no jobs are handed out."""
+        with unavailable_as_queue_error():
+            return bool(self._client.hget(self.keys.meta, "paused"))
+
+    def series(self, minutes: int) -> list[Minute]:
+        """The last `minutes` minutes, oldest first; the last one is the current minute.
+
+        At most `SERIES_MINUTES_MAX`; a minute in which nothing happened has zeros.
+        """
+        count = max(1, min(minutes, SERIES_MINUTES_MAX))
+        last = self._now_ms() // 60_000
+        numbers = range(last - count + 1, last + 1)
+        with unavailable_as_queue_error(), self._client.pipeline(False) as pipe:
+            for number in numbers:
+                pipe.hgetall(self.keys.stats_minute(number))
+            counters = pipe.execute()
+        return [
+            _minute_from_counters(number, found)
+            for number, found in zip(numbers, counters, strict=True)
+        ]
+
     def stats(self) -> dict[str, Any]:
         """`counts` (status → jobs), `total`, `paused`, `totals` (event → count since the
         beginning: submitted, succeeded, failed, permanently_failed, retried, cancelled, deleted,
-        trimmed, released, died, late, lost), `by_type` (job type → event → count), `last_minute`
-        (event → count in the last full minute), `oldest_pending_seconds` (or None),
-        `workers_alive`, `revision`."""
+        trimmed, released, died, late, lost, unconfirmed), `by_type` (job type → event → count),
+        `last_minute` (event → count in the last full minute), `oldest_pending_seconds` (or None),
+        `workers_alive`, `breakers` (see the method), `revision`."""
         counts = self.counts()
         now_ms = self._now_ms()
+        alive = self._alive_since(now_ms)
         with unavailable_as_queue_error(), self._client.pipeline(False) as pipe:
             pipe.hmget(self.keys.meta, ["paused", "revision"])
             pipe.hgetall(self.keys.stats)
@@ -118,13 +186,22 @@ class Inspector:
             "by_type": _by_type(since_beginning),
             "last_minute": _sum_by_event(last_minute),
             "oldest_pending_seconds": self._oldest_pending_seconds(now_ms),
-            "workers_alive": self._count_alive(now_ms),
+            "workers_alive": len(alive),
+            "breakers": _open_breakers(alive),
             "revision": int(revision or 0),
         }
 
     def workers(self) -> list[WorkerInfo]:
         """Workers that said something in the last 15 minutes, by name."""
         return self._workers_since(self._now_ms() - WORKER_LISTED_MS)
+
+    def breakers(self) -> list[dict[str, Any]]:
+        """The workers that send no mail now, because none can go out, by name.
+
+        Each `{"worker": name, "reason": text, "since": seconds since the epoch,
+        "next_probe_at": the same}`.
+        """
+        return _open_breakers(self._alive_since(self._now_ms()))
 
     def revision(self) -> int:
         """Rises with every change. One Redis command."""
@@ -151,14 +228,23 @@ class Inspector:
         ]
         return sorted(found, key=lambda worker: worker.name)
 
-    def _count_alive(self, now_ms: int) -> int:
+    def _alive_since(self, now_ms: int) -> list[WorkerInfo]:
         """Main workers that spoke within 30 s, or that missed no two heartbeats of their own."""
-        alive = 0
-        for worker in self._workers_since(now_ms - WORKER_LISTED_MS):
+
+        def is_alive(worker: WorkerInfo) -> bool:
             silence_ms = now_ms - worker.last_seen_at * 1000
             patience_ms = max(WORKER_ALIVE_MS, 2000 * worker.details.get("heartbeat_seconds", 0))
-            alive += worker.details.get("role") == "main" and silence_ms <= patience_ms
-        return alive
+            return bool(worker.details.get("role") == "main" and silence_ms <= patience_ms)
+
+        return [w for w in self._workers_since(now_ms - WORKER_LISTED_MS) if is_alive(w)]
+
+
+def _open_breakers(workers: list[WorkerInfo]) -> list[dict[str, Any]]:
+    return [
+        {"worker": worker.name, **breaker}
+        for worker in workers
+        if isinstance(breaker := worker.details.get("breaker"), dict)
+    ]
 
 
 def _attempt_from_line(line: str) -> Attempt:
@@ -187,13 +273,26 @@ def _sum_by_event(counters: dict[str, str]) -> dict[str, int]:
     sums = dict.fromkeys(EVENTS, 0)
     for name, count in counters.items():
         event = name.partition(":")[0]
-        sums[event] = sums.get(event, 0) + int(count)
+        if event not in DURATIONS:
+            sums[event] = sums.get(event, 0) + int(count)
     return sums
+
+
+def _minute_from_counters(number: int, counters: dict[str, str]) -> Minute:
+    if not counters:
+        return Minute(number * 60.0, dict.fromkeys(EVENTS, 0))
+    return Minute(
+        at=number * 60.0,
+        counts=_sum_by_event(counters),
+        wait=Histogram.from_counters("wait", counters),
+        run=Histogram.from_counters("run", counters),
+    )
 
 
 def _by_type(counters: dict[str, str]) -> dict[str, dict[str, int]]:
     types: dict[str, dict[str, int]] = {}
     for name, count in sorted(counters.items()):
         event, _, job_type = name.partition(":")
-        types.setdefault(job_type, {})[event] = int(count)
+        if event not in DURATIONS:
+            types.setdefault(job_type, {})[event] = int(count)
     return types

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
+
+from app.queue.summary import unpack_summary
 
 
 class Status(StrEnum):
@@ -88,7 +91,14 @@ class Job:
     cancel_requested: bool = False
     sending: bool = False  # the latest attempt passed its point of no return
     token: str | None = None  # the lease's, while processing
+    unconfirmed: bool = False  # an earlier lease ran out after its point of no return
+    title: str | None = None  # what lists show: of a mail, its subject
+    people: tuple[str, ...] = ()  # of a mail, its recipients
     data: Any = field(default=None, compare=False)  # the validated payload, set by the worker
+    # Renews the lease with the mark that the point of no return is passed, and answers whether the
+    # job may go on: the lease is still ours and nobody cancelled it (else `cancel_requested` tells
+    # which). Set by the worker. Raises QueueUnavailable.
+    mark_sending: Callable[[], bool] | None = field(default=None, compare=False, repr=False)
 
     @property
     def lease(self) -> tuple[int, str]:
@@ -96,10 +106,14 @@ class Job:
         return self.id, self.token or ""
 
     @classmethod
-    def from_record(cls, record_json: str, payload: str = "") -> Job:
-        """Reads a record of `Job_map` (JSON with times in integer milliseconds)."""
+    def from_record(cls, record_json: str, payload: str = "", summary: str | None = None) -> Job:
+        """Reads a record of `Job_map` (JSON with times in integer milliseconds).
+
+        `summary` is the job's entry in `Job_summary`, if it has one.
+        """
         record: dict[str, Any] = json.loads(record_json)
         get = record.get
+        title, people = unpack_summary(summary) if summary else (None, ())
         tags, result = get("tags"), get("result")
         return cls(
             id=int(record["id"]),
@@ -122,6 +136,9 @@ class Job:
             cancel_requested=bool(get("cancel_requested")),
             sending=bool(get("sending")),
             token=get("token"),
+            unconfirmed=bool(get("unconfirmed")),
+            title=title,
+            people=people,
         )
 
 

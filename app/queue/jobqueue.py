@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -27,6 +27,7 @@ SUBMIT_MAX = 250
 CLAIM_MAX = 250
 DEATHS_MAX = 3
 IDEMPOTENCY_SECONDS = 86_400
+OPERATION_RETENTION_SECONDS = 7 * 86_400
 
 Verdict = Literal["ok", "repeat", "late", "lost"]
 
@@ -69,7 +70,8 @@ class JobQueue:
     """The queue behind one key prefix of one server.
 
     `lease_ms` is how long a claim holds a job without renewal; `head_start_ms` how much longer
-    than a high-priority job a low one must have waited to go first.
+    than a high-priority job a low one must have waited to go first. `search` makes new jobs
+    findable by their people and titles, which takes memory (docs/search.md).
     """
 
     def __init__(
@@ -79,12 +81,14 @@ class JobQueue:
         prefix: str = "",
         lease_ms: int = 60_000,
         head_start_ms: int = 3_600_000,
+        search: bool = True,
         source: Callable[[str], str] = script_source,
     ) -> None:
         self.keys = Keys(prefix)
         self._client = client
         self.lease_ms = lease_ms
         self.head_start_ms = head_start_ms
+        self._search = "1" if search else "0"
         self._scripts = Scripts(client, self.keys.jobs, source)
 
     # ── From the application ────────────────────────────────────────────────────────────────
@@ -110,7 +114,7 @@ class JobQueue:
         answers: list[Submitted | IdempotencyConflict] = []
         for first in range(0, len(packed), SUBMIT_MAX):
             step = slice(first, first + SUBMIT_MAX)
-            args: list[Any] = [new_nonce(), self.head_start_ms, IDEMPOTENCY_SECONDS]
+            args: list[Any] = [new_nonce(), self.head_start_ms, IDEMPOTENCY_SECONDS, self._search]
             for fields in packed[step]:
                 args += fields
             now_ms, *ids = self._scripts.call("submit", *args)
@@ -212,6 +216,28 @@ class JobQueue:
             getattr(renewal, verdict).append(job.id)
         return renewal
 
+    def mark_sending(self, job: Job) -> Literal["ok", "cancel", "lost"]:
+        """Renews the lease and records that the attempt passes its point of no return.
+
+        "ok": it may. "cancel": a person asked to cancel it first. "lost": the job is no longer
+        this worker's. Only "ok" leaves a mark.
+        """
+        args = (job.worker or "", self.lease_ms, "-", job.id, job.token or "", "sending")
+        [verdict], _, _ = self._scripts.call("renew", *args)
+        answer: Literal["ok", "cancel", "lost"] = verdict
+        return answer
+
+    def take(self, job_id: int, intervals_ms: Mapping[str, float]) -> int:
+        """Asks whether the job may go now under all these rate limits: 0, or ms to wait.
+
+        Each name is one limit, shared by all workers: one job in `intervals_ms[name]`. A job that
+        must wait has a slot of its own from then on; it asks again when the wait is over.
+        """
+        args: list[Any] = [job_id]
+        for name, interval_ms in intervals_ms.items():
+            args += (name, f"{interval_ms:.3f}")
+        return int(self._scripts.call("take", *args))
+
     def abandon(self, job: Job) -> None:
         """Ends the lease now, as a death of the process that ran the job. Lost leases too."""
         self._scripts.call("abandon", job.id, job.token or "")
@@ -250,12 +276,22 @@ class JobQueue:
         answer = self._scripts.call("trim", limit, success_max_age_ms, failed_max_age_ms, max_jobs)
         return int(answer)
 
+    def operate(self, limit: int = 100) -> bool:
+        """Does the next chunk of an operation (`operations.py`). False: no operation runs now.
+
+        Several callers share the work.
+        """
+        running = self._scripts.call(
+            "operate", limit, self.head_start_ms, OPERATION_RETENTION_SECONDS
+        )
+        return bool(running)
+
     def repair(self) -> list[str]:
         """Scans the whole store in small steps and mends what contradicts the invariants.
 
         Returns a line for each thing mended or found; an empty list is what it should be.
         """
-        mended = self._scan("records", self.head_start_ms)
+        mended = self._scan("records", self.head_start_ms, self._search)
         with unavailable_as_queue_error():
             sets = {
                 key
@@ -280,11 +316,11 @@ class JobQueue:
             raise LeaseLost(job.id)
         return verdict
 
-    def _scan(self, mode: str, argument: Any) -> list[str]:
+    def _scan(self, mode: str, *arguments: Any) -> list[str]:
         mended: list[str] = []
         cursor = "0"
         while True:
-            cursor, lines = self._scripts.call("repair", mode, cursor, argument)
+            cursor, lines = self._scripts.call("repair", mode, cursor, *arguments)
             mended += lines
             if cursor == "0":
                 return mended

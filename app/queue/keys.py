@@ -48,6 +48,11 @@ class Keys:
         return f"{self.prefix}Job_payload"
 
     @property
+    def summaries(self) -> str:
+        """hash: id → what people see of it, where there is something (`app/queue/summary.py`)."""
+        return f"{self.prefix}Job_summary"
+
+    @property
     def attempts(self) -> str:
         """hash: id → JSON lines, one per finished attempt other than a first success."""
         return f"{self.prefix}Job_attempts"
@@ -57,7 +62,8 @@ class Keys:
         """string: the last id. Public."""
         return f"{self.prefix}query:id:counter"
 
-    # Indexes. A bucket is `<status>:<job_type>:<priority>:<retry_count>:<begun>`.
+    # Indexes. A bucket is `<status>:<job_type>:<priority>:<stage>`; the stage is 0 for a job that
+    # never began, 1 for one that began, 2 for one of which an attempt failed.
     @property
     def buckets(self) -> str:
         """set: names of the buckets that may hold jobs."""
@@ -68,12 +74,26 @@ class Keys:
         return f"{self.prefix}Index:{bucket}"
 
     def picked(self, bucket: str) -> str:
-        """zset: id → picked_at, ms; only for buckets whose jobs have begun (`begun` is 1)."""
+        """zset: id → picked_at, ms; only for buckets whose jobs have begun (stage 1 and 2)."""
         return f"{self.prefix}Picked:{bucket}"
+
+    def retries(self, bucket: str) -> str:
+        """zset: id → retry_count · 2^43 + id; only for buckets of stage 2."""
+        return f"{self.prefix}Retries:{bucket}"
 
     def tag(self, tag: str) -> str:
         """zset: id → id."""
         return f"{self.prefix}Tag:{tag}"
+
+    @property
+    def tags(self) -> str:
+        """zset: tag → how many jobs have it."""
+        return f"{self.prefix}Tags"
+
+    @property
+    def find(self) -> str:
+        """zset, scores 0: `r:<domain>@<local part>` or `t:<title>`, NUL, the id (12 hex digits)."""
+        return f"{self.prefix}Find"
 
     # Calls that may be sent twice.
     def idempotency(self, digest: str) -> str:
@@ -97,7 +117,8 @@ class Keys:
 
     @property
     def stats(self) -> str:
-        """hash: `event:job_type` → count since the beginning."""
+        """hash: `event:job_type` → count since the beginning; `wait:<ms>` and `run:<ms>` count
+        durations up to that bound, `wait:sum` and `run:sum` are their milliseconds."""
         return f"{self.prefix}Stats"
 
     def stats_minute(self, minute: int) -> str:
@@ -118,11 +139,55 @@ class Keys:
         """string: what the worker says of itself, JSON; expires. For people only."""
         return f"{self.prefix}Worker:{name}"
 
+    # Rate limits.
+    def rate(self, name: str) -> str:
+        """zset: id of a job that waits → its slot, ms; expires."""
+        return f"{self.prefix}Rate:{name}"
+
+    def rate_next(self, name: str) -> str:
+        """string: when the limit lets the next job through, ms; expires."""
+        return f"{self.prefix}Rate:next:{name}"
+
+    # What people started and did.
+    @property
+    def operations(self) -> str:
+        """zset: operation id → created_at, ms."""
+        return f"{self.prefix}Operations"
+
+    @property
+    def operations_running(self) -> str:
+        """zset: id → id, of the operations that are not finished."""
+        return f"{self.prefix}Operations:running"
+
+    def operation(self, operation_id: int | str) -> str:
+        """hash: what it does, to which jobs, and how far it is; expires when it is finished."""
+        return f"{self.prefix}Operation:{operation_id}"
+
+    @property
+    def operation_counter(self) -> str:
+        """string: the last id of an operation."""
+        return f"{self.prefix}operation:id:counter"
+
+    @property
+    def audit(self) -> str:
+        """stream: who did what, capped."""
+        return f"{self.prefix}Audit"
+
+    # What is not sent to.
+    @property
+    def suppressions(self) -> str:
+        """hash: address → why and since when no mail is sent to it, JSON."""
+        return f"{self.prefix}Suppressions"
+
+    @property
+    def suppression_times(self) -> str:
+        """zset: address → since when, seconds."""
+        return f"{self.prefix}Suppressions:times"
+
     @property
     def sorted_sets(self) -> tuple[str, ...]:
-        """Patterns (`SCAN MATCH`) of all sorted sets whose members are ids of jobs."""
+        """Patterns (`SCAN MATCH`) of all sorted sets made from the jobs."""
         escaped = "".join(f"\\{c}" if c in "*?[]\\" else c for c in self.prefix)
         places = ("Mail_queue", "Retry_queue", "Scheduled_queue", "Processing")
-        return tuple(
-            f"{escaped}{name}" for name in (*places, "Index:*", "Picked:*", "Completed:*", "Tag:*")
-        )
+        indexes = ("Index:*", "Picked:*", "Completed:*", "Retries:*", "Tag:*", "Tags", "Find")
+        return tuple(f"{escaped}{name}" for name in (*places, *indexes))

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from app.queue.job import Job
+from app.queue.submission import NewJob
+from app.queue.text import clean_text
 
-ERROR_MAX_CHARS = 2_000
 RESULT_MAX_BYTES = 32_768
 
 
@@ -71,6 +72,7 @@ class Outcome:
     verb: Literal["complete", "fail", "release"]
     result: str = ""  # JSON, "" for none
     detail: str = ""  # JSON, for `fail` and `release`
+    follow_ups: tuple[NewJob, ...] = ()  # to submit before it is told
 
 
 def completed(job: Job, result: Any = None) -> Outcome:
@@ -94,9 +96,9 @@ def failed(
     return Outcome(job.id, job.token or "", "fail", _result_json(result), json.dumps(detail))
 
 
-def cancelled(job: Job, reason: str) -> Outcome:
+def cancelled(job: Job, reason: str, *, result: Any = None) -> Outcome:
     detail = json.dumps({"error": clean_text(reason), "cancelled": True})
-    return Outcome(job.id, job.token or "", "fail", "", detail)
+    return Outcome(job.id, job.token or "", "fail", _result_json(result), detail)
 
 
 def released(job: Job, *, delay_ms: int = 0, reason: str = "") -> Outcome:
@@ -105,18 +107,13 @@ def released(job: Job, *, delay_ms: int = 0, reason: str = "") -> Outcome:
     return Outcome(job.id, job.token or "", "release", "", detail)
 
 
-def clean_text(text: str) -> str:
-    """At most 2,000 characters, one line, no control characters, nothing UTF-8 can't hold."""
-    printable = "".join(c if c.isprintable() else " " for c in text[: ERROR_MAX_CHARS * 2])
-    return " ".join(printable.split())[:ERROR_MAX_CHARS]
-
-
 def _result_json(result: Any) -> str:
     if result is None:
         return ""
     try:
         text = json.dumps(result, separators=(",", ":"), allow_nan=False)
-    except (TypeError, ValueError) as error:
+    # Whatever json raises (RecursionError too): the job succeeded and must not run again.
+    except Exception as error:
         return json.dumps({"not_kept": f"The result is not JSON: {clean_text(str(error))}"})
     if len(text) > RESULT_MAX_BYTES:
         return json.dumps(

@@ -17,13 +17,20 @@ _FOLDER = Path(__file__).parent / "lua"
 # Redis refuses these when its memory is full. Everything else must go on, or nothing drains.
 _GROWING = frozenset({"submit"})
 # Reads; a replica, or a server out of disk, may run them.
-_READING = frozenset({"page", "counts", "oldest", "now"})
+_READING = frozenset({"page", "entries", "counts", "oldest", "now", "walk", "range"})
 # `turn` is made of the verbs of its steps.
 _PARTS = {
     "turn": ("complete", "fail", "release", "claim"),
-    "page": ("buckets", "groups", "estimate", "search", "window"),
+    "page": ("buckets", "groups", "estimate", "search", "window", "rows"),
+    "entries": ("rows",),
+    "retry": ("retry_job",),
+    "cancel": ("cancel_job",),
+    "delete": ("delete_job",),
+    "operate": ("buckets", "next_jobs", "retry_job", "cancel_job", "delete_job"),
     "counts": ("buckets",),
     "oldest": ("buckets",),
+    "walk": ("buckets", "rows"),
+    "range": ("rows",),
 }
 
 

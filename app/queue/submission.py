@@ -10,6 +10,7 @@ from typing import Any
 
 from app.queue.errors import IdempotencyConflict, InvalidJob
 from app.queue.job import Job, Priority, Status
+from app.queue.summary import pack_summary
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 TAG = re.compile(r"[\w.:@+-]{1,64}")
@@ -30,6 +31,9 @@ class NewJob:
     max_retries: int | None = None
     tags: tuple[str, ...] = ()
     idempotency_key: str | None = None
+    # What people see and search; not part of what makes a job the same (see `app/queue/summary.py`)
+    title: str | None = None
+    people: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ def pack(job: NewJob) -> tuple[Any, ...]:
         ",".join(job.tags),
         digest,
         fingerprint,
+        pack_summary(job.title, job.people),
     )
 
 
@@ -84,6 +89,8 @@ def unpack(answer: str, new: NewJob, now_ms: int) -> Submitted | IdempotencyConf
         run_at=due_ms / 1000 if waits else None,
         max_retries=new.max_retries,
         tags=new.tags,
+        title=new.title,
+        people=new.people,
     )
     return Submitted(job.id, job)
 

@@ -15,11 +15,14 @@ import redis
 
 from app.queue.job import FINAL, Status
 from app.queue.keys import Keys
+from app.queue.summary import pack_summary
 
 Record = dict[str, Any]
 
 JOB_TYPES = ("send_email", "noop", "resize_image", "Webhook", "report:daily")
 TAGS = ("welcome", "invoice", "acme", "rare")
+TITLES = ("Welcome", "welcome back", "Your invoice", "ÜBERSICHT", "Übersicht 2", "x" * 80)
+PEOPLE = ("ann@example.com", "Bob@Example.com", "ann@example.org", "jörg@bücher.example", "nobody")
 STARTED_MS = 1_750_000_000_000
 DAY_MS = 86_400_000
 STEP = 2_000
@@ -100,6 +103,10 @@ def make_record(
     tags = [tag for tag in TAGS if rng.random() < (0.01 if tag == "rare" else 0.3)]
     if tags:
         record["tags"] = ",".join(tags)
+    # Not part of what `Job_map` keeps.
+    if rng.random() < 0.6:
+        record["title"] = rng.choice(TITLES)
+        record["people"] = rng.sample(PEOPLE, rng.choice((0, 1, 1, 2, 3)))
     return record
 
 
@@ -123,12 +130,15 @@ def _write_step(pipe: Any, keys: Keys, records: list[Record], payload: str) -> N
         zsets.setdefault(key, {})[job_id] = score
 
     buckets = set()
+    summaries = {}
     for record in records:
         job_id, bucket = str(record["id"]), bucket_of(record)
         buckets.add(bucket)
         put(keys.index(bucket), job_id, record["id"])
         if "picked_at" in record:
             put(keys.picked(bucket), job_id, record["picked_at"])
+        if record["retry_count"]:
+            put(keys.retries(bucket), job_id, record["retry_count"] * 2**43 + record["id"])
         status = Status(record["status"])
         if status in FINAL:
             put(keys.completed(bucket), job_id, record["completed_at"])
@@ -143,18 +153,33 @@ def _write_step(pipe: Any, keys: Keys, records: list[Record], payload: str) -> N
         for tag in record.get("tags", "").split(","):
             if tag:
                 put(keys.tag(tag), job_id, record["id"])
+        if "title" in record:
+            summaries[job_id] = pack_summary(record["title"], record["people"])
+            for entry in find_entries(record):
+                put(keys.find, entry, 0)
     for key, scores in zsets.items():
         pipe.zadd(key, scores)
+    if summaries:
+        pipe.hset(keys.summaries, mapping=summaries)
     pipe.sadd(keys.buckets, *buckets)
-    pipe.hset(
-        keys.jobs, mapping={str(r["id"]): json.dumps(r, separators=(",", ":")) for r in records}
-    )
+    pipe.hset(keys.jobs, mapping={str(r["id"]): record_json(r) for r in records})
     pipe.hset(keys.payloads, mapping={str(r["id"]): payload for r in records})
 
 
+def record_json(record: Record) -> str:
+    kept = {name: value for name, value in record.items() if name not in ("title", "people")}
+    return json.dumps(kept, separators=(",", ":"))
+
+
+def find_entries(record: Record) -> list[str]:
+    tail = f"\0{record['id']:012x}"
+    people = [person.lower().rpartition("@") for person in record["people"]]
+    return [
+        f"t:{record['title'][:64].casefold()}{tail}",
+        *(f"r:{domain}@{name}{tail}" for name, at, domain in people if at),
+    ]
+
+
 def bucket_of(record: Record) -> str:
-    begun = 1 if "picked_at" in record else 0
-    return (
-        f"{record['status']}:{record['job_type']}:{record['priority']}"
-        f":{record['retry_count']}:{begun}"
-    )
+    stage = 2 if record["retry_count"] else int("picked_at" in record)
+    return f"{record['status']}:{record['job_type']}:{record['priority']}:{stage}"

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import redis
 
+from app.queue.candidates import STEP
 from app.queue.connection import connect
 from app.queue.errors import JobNotFound, QueueUnavailable
 from app.queue.inspector import EVENTS, Inspector, JobQuery
 from app.queue.job import Attempt, Priority, Status
 from app.queue.keys import Keys
-from app.queue.listing import CANDIDATES_STEP
 from tests.queue import listing_store
 from tests.queue.listing_store import STARTED_MS, mixed, write
 from tests.queue.virtual_time import Clock
@@ -124,6 +124,7 @@ def test_stats_of_an_empty_store_are_zeros(inspector: Inspector) -> None:
         "last_minute": dict.fromkeys(EVENTS, 0),
         "oldest_pending_seconds": None,
         "workers_alive": 0,
+        "breakers": [],
         "revision": 0,
     }
     assert inspector.revision() == 0
@@ -178,6 +179,25 @@ def test_workers_are_those_that_were_heard_lately_and_left_something(
     assert inspector.stats()["workers_alive"] == 1
 
 
+def test_breakers_are_those_that_living_workers_say_are_open(
+    store: redis.Redis, inspector: Inspector, clock: Clock
+) -> None:
+    breaker = {"reason": "The login was refused", "since": 5.5, "next_probe_at": 35.5}
+
+    def beat(name: str, breaker: object, seconds_ago: float) -> None:
+        store.zadd(KEYS.workers, {name: clock.now_ms - seconds_ago * 1000})
+        store.set(KEYS.worker(name), json.dumps({"role": "main", "breaker": breaker}))
+
+    beat("b-open", breaker, 1)
+    beat("a-open", breaker, 1)
+    beat("closed", None, 1)
+    beat("dead", breaker, 600)
+
+    found = [{"worker": name, **breaker} for name in ("a-open", "b-open")]
+    assert inspector.breakers() == found
+    assert inspector.stats()["breakers"] == found
+
+
 def test_the_inspector_says_when_redis_is_away() -> None:
     away = Inspector(connect("redis://127.0.0.1:1", name="tests", connect_timeout_seconds=0.2))
 
@@ -222,12 +242,12 @@ def test_q_finds_an_id_within_the_other_filters(store: redis.Redis, inspector: I
     assert ids(inspector, q="1", tag="a") == [1]
 
 
-def test_other_text_in_q_is_a_tag(store: redis.Redis, inspector: Inspector) -> None:
+def test_q_with_a_number_sign_finds_a_tag(store: redis.Redis, inspector: Inspector) -> None:
     write(store, KEYS, [record(1, tags="a,b"), record(2, tags="a"), record(3, tags="ab")])
 
-    assert ids(inspector, q="a") == [2, 1]
-    assert ids(inspector, q="a", tag="b") == [1]
-    assert ids(inspector, q="what?") == []
+    assert ids(inspector, q="#a") == [2, 1]
+    assert ids(inspector, q="#a", tag="b") == [1]
+    assert ids(inspector, q="#what") == []
 
 
 def test_empty_filters_mean_any(store: redis.Redis, inspector: Inspector) -> None:
@@ -240,15 +260,15 @@ def test_empty_filters_mean_any(store: redis.Redis, inspector: Inspector) -> Non
 def test_a_tag_with_too_many_jobs_says_how_far_it_looked(
     store: redis.Redis, inspector: Inspector, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.queue.listing.CANDIDATES_MAX", CANDIDATES_STEP)
-    count = CANDIDATES_STEP + 10
+    monkeypatch.setattr("app.queue.candidates.CANDIDATES_MAX", STEP)
+    count = STEP + 10
     write(store, KEYS, [record(job_id, tags="a") for job_id in range(1, count + 1)])
 
     filtered = inspector.page(JobQuery(tag="a", status=Status.PENDING))
     alone = inspector.page(JobQuery(tag="a", page=11))
 
-    assert (filtered.complete, filtered.looked_at) == (False, CANDIDATES_STEP)
-    assert filtered.total == CANDIDATES_STEP
+    assert (filtered.complete, filtered.looked_at) == (False, STEP)
+    assert filtered.total == STEP
     assert [job.id for job in filtered.jobs[:2]] == [count, count - 1]
     assert (alone.complete, alone.looked_at, alone.total) == (True, None, count)
     assert [job.id for job in alone.jobs] == list(range(10, 0, -1))
@@ -282,5 +302,6 @@ def test_the_test_data_covers_every_status_begun_and_not() -> None:
     records = list(mixed(random.Random(1), 2_000))
 
     buckets = {listing_store.bucket_of(r).rsplit(":", 1)[1] + r["status"] for r in records}
+    assert {f"2{status}" for status in Status} < buckets
     assert {f"1{status}" for status in Status} < buckets
     assert {"0scheduled", "0pending", "0cancelled"} < buckets

@@ -11,6 +11,8 @@ local PREFIX = string.sub(KEYS[1], 1, -8)
 local JOB_MAP = KEYS[1]
 local JOB_PAYLOAD = PREFIX .. "Job_payload"
 local JOB_ATTEMPTS = PREFIX .. "Job_attempts"
+local JOB_SUMMARY = PREFIX .. "Job_summary"
+local FIND = PREFIX .. "Find"
 local META = PREFIX .. "Meta"
 
 -- The places of the statuses that are not final. A final status has one set for each bucket.
@@ -26,6 +28,9 @@ local FINAL = { success = true, permanently_failed = true, cancelled = true }
 local CALL_MEMORY_MS = 60000
 local ATTEMPTS_MAX_BYTES = 65536
 local VARIADIC_MAX = 1000
+-- In `Retries:<bucket>` a job's number of retries stands above its id; together they fit a double.
+local RETRIES_UNIT = 8796093022208 -- 2^43
+local RETRIES_MAX = 1023
 
 local TEXTS = {}
 
@@ -93,7 +98,7 @@ end
 
 -- ── Writes, collected ──────────────────────────────────────────────────────────────────────────
 
-local ADDS, REMOVES, COUNTS = {}, {}, {}
+local ADDS, REMOVES, COUNTS, TAGS = {}, {}, {}, {}
 
 local function add(key, score, id)
   local list = ADDS[key]
@@ -119,6 +124,38 @@ local function count(event, job_type, times)
   COUNTS[name] = (COUNTS[name] or 0) + (times or 1)
 end
 
+-- The upper bounds of the counters of durations; what is above the last counts as "inf".
+local BOUNDS_MS = {
+  1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, 50000, 100000, 200000,
+  500000, 1000000, 2000000, 5000000, 10000000, 20000000, 50000000, 100000000,
+}
+local DURATIONS = { wait = {}, run = {} } -- name → ms → how many; many jobs of a call have the same
+
+-- Counts a duration; `name` is "wait" (from ready to picked) or "run" (from picked to settled).
+local function measure(name, ms)
+  local counts = DURATIONS[name]
+  counts[ms] = (counts[ms] or 0) + 1
+end
+
+local function bound_of(ms)
+  for _, bound in ipairs(BOUNDS_MS) do
+    if ms <= bound then
+      return integer(bound)
+    end
+  end
+  return "inf"
+end
+
+local function count_durations()
+  for name, counts in pairs(DURATIONS) do
+    for ms, times in pairs(counts) do
+      count(name, bound_of(ms), times)
+      count(name, "sum", math.max(0, ms) * times)
+    end
+    DURATIONS[name] = {}
+  end
+end
+
 local function call_in_steps(command, key, list)
   for first = 1, #list, VARIADIC_MAX do
     redis.call(command, key, unpack(list, first, math.min(first + VARIADIC_MAX - 1, #list)))
@@ -127,11 +164,20 @@ end
 
 -- Writes what was collected. Removals first: an id may leave a set and enter it again.
 local function flush(now)
+  count_durations()
   for key, list in pairs(REMOVES) do
     call_in_steps("ZREM", key, list)
   end
   for key, list in pairs(ADDS) do
     call_in_steps("ZADD", key, list)
+  end
+  for tag in pairs(TAGS) do
+    local jobs = redis.call("ZCARD", PREFIX .. "Tag:" .. tag)
+    if jobs > 0 then
+      redis.call("ZADD", PREFIX .. "Tags", jobs, tag)
+    else
+      redis.call("ZREM", PREFIX .. "Tags", tag)
+    end
   end
   local fields = {}
   for id in pairs(CHANGED) do
@@ -144,8 +190,8 @@ local function flush(now)
   local minute_key = PREFIX .. "Stats:" .. integer(math.floor(now / 60000))
   local counted = false
   for name, times in pairs(COUNTS) do
-    redis.call("HINCRBY", PREFIX .. "Stats", name, times)
-    redis.call("HINCRBY", minute_key, name, times)
+    redis.call("HINCRBY", PREFIX .. "Stats", name, integer(times))
+    redis.call("HINCRBY", minute_key, name, integer(times))
     counted = true
   end
   if counted then
@@ -154,16 +200,28 @@ local function flush(now)
   if counted or #fields > 0 then
     redis.call("HINCRBY", META, "revision", 1)
   end
-  ADDS, REMOVES, COUNTS, CHANGED = {}, {}, {}, {}
+  ADDS, REMOVES, COUNTS, TAGS, CHANGED = {}, {}, {}, {}, {}
 end
 
 -- ── Places and indexes ─────────────────────────────────────────────────────────────────────────
 
 local SETS = {} -- bucket → the names of its sorted sets
 
+-- How far a job has come: 0 never began, 1 began, 2 an attempt failed. Not the number of retries:
+-- buckets would multiply, and a page asks every one of them.
+local function stage_of(record)
+  if record.retry_count > 0 then
+    return ":2"
+  end
+  return record.picked_at and ":1" or ":0"
+end
+
 local function bucket_of(record)
-  return record.status .. ":" .. record.job_type .. ":" .. record.priority .. ":"
-    .. integer(record.retry_count) .. (record.picked_at and ":1" or ":0")
+  return record.status .. ":" .. record.job_type .. ":" .. record.priority .. stage_of(record)
+end
+
+local function retries_score(record)
+  return integer(math.min(record.retry_count, RETRIES_MAX) * RETRIES_UNIT + record.id)
 end
 
 local function sets_of(record)
@@ -174,6 +232,7 @@ local function sets_of(record)
       index = PREFIX .. "Index:" .. bucket,
       picked = PREFIX .. "Picked:" .. bucket,
       completed = PREFIX .. "Completed:" .. bucket,
+      retries = PREFIX .. "Retries:" .. bucket,
     }
     SETS[bucket] = sets
   end
@@ -185,6 +244,9 @@ local function unindex(record)
   remove(sets.index, id)
   if record.picked_at then
     remove(sets.picked, id)
+  end
+  if record.retry_count > 0 then
+    remove(sets.retries, id)
   end
   if FINAL[record.status] then
     remove(sets.completed, id)
@@ -211,6 +273,9 @@ local function enter(record, place_score)
   add(sets.index, id, id)
   if record.picked_at then
     add(sets.picked, integer(record.picked_at), id)
+  end
+  if record.retry_count > 0 then
+    add(sets.retries, retries_score(record), id)
   end
   if FINAL[record.status] then
     add(sets.completed, integer(record.completed_at), id)
@@ -253,12 +318,45 @@ local function make_final(record, status, now)
   enter(record)
 end
 
+-- The entries of `Find` that lead to a job, from its entry in `Job_summary`: the beginning of its
+-- title, and the addresses, the domain first so that a domain is a beginning too. The id's digits
+-- keep the jobs of one address in order.
+local function find_entries(id, summary)
+  local tail = "\0" .. string.format("%012x", tonumber(id))
+  local title, searched, people = string.match(summary, "^([^\n]*)\n([^\n]*)\n?(.*)$")
+  if not title then
+    return {}
+  end
+  if searched == "" then
+    searched = string.lower(string.sub(title, 1, 64))
+  end
+  local entries = {}
+  if searched ~= "" then
+    entries[1] = "t:" .. searched .. tail
+  end
+  for person in string.gmatch(people, "[^\n]+") do
+    local name, domain = string.match(string.lower(person), "^(.+)@([^@]+)$")
+    if name then
+      entries[#entries + 1] = "r:" .. domain .. "@" .. name .. tail
+    end
+  end
+  return entries
+end
+
 -- Deletes all that is kept of a job.
 local function forget(record)
   local id = IDS[record]
   leave(record)
   for tag in string.gmatch(record.tags or "", "[^,]+") do
     remove(PREFIX .. "Tag:" .. tag, id)
+    TAGS[tag] = true
+  end
+  local summary = redis.call("HGET", JOB_SUMMARY, id)
+  if summary then
+    for _, entry in ipairs(find_entries(id, summary)) do
+      remove(FIND, entry)
+    end
+    redis.call("HDEL", JOB_SUMMARY, id)
   end
   redis.call("HDEL", JOB_MAP, id)
   redis.call("HDEL", JOB_PAYLOAD, id)
@@ -290,7 +388,7 @@ end
 -- The lease is over: its token has spoken, and is kept only to recognise the same word twice.
 local function end_lease(record)
   record.last_token = record.token
-  record.token = nil
+  record.token, record.sending = nil, nil
 end
 
 -- Whose word is this outcome? Returns the record and

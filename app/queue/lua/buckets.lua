@@ -1,11 +1,11 @@
 -- Walks the buckets that match a filter and hold jobs. A part of `page`, `counts` and `oldest`.
 --
 -- Takes status, job type, priority ("" for any), and a function that is called for each bucket
--- with its name, how many jobs it holds, and the name's five parts.
+-- with its name, how many jobs it holds, and the name's four parts.
 local function buckets(status, job_type, priority, visit)
   for _, name in ipairs(redis.call("SMEMBERS", PREFIX .. "Buckets")) do
     -- A job type may hold a colon; the other parts can't.
-    local s, t, p, retry_count, begun = string.match(name, "^([^:]+):(.+):([^:]+):(%d+):([01])$")
+    local s, t, p, stage = string.match(name, "^([^:]+):(.+):(%l+):([012])$")
     if
       s
       and (status == "" or s == status)
@@ -14,7 +14,7 @@ local function buckets(status, job_type, priority, visit)
     then
       local size = redis.call("ZCARD", PREFIX .. "Index:" .. name)
       if size > 0 then
-        visit(name, size, s, t, p, retry_count, begun)
+        visit(name, size, s, t, p, stage)
       end
     end
   end

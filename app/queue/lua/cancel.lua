@@ -3,8 +3,6 @@
 -- ARGV  nonce, id
 -- Returns "ok", "requested", "missing", or the status that forbids it.
 
-local CANCELLABLE = { scheduled = true, pending = true, failed = true }
-
 local function cancel(argv)
   local nonce, id = argv[1], argv[2]
   local earlier = earlier_answer(nonce)
@@ -16,19 +14,10 @@ local function cancel(argv)
     return "missing"
   end
   local now = now_ms()
-  if record.status == "processing" then
-    record.cancel_requested = true
-    save(record)
-    flush(now)
-    return "requested"
-  end
-  if not CANCELLABLE[record.status] then
-    return record.status
-  end
-  leave(record)
-  make_final(record, "cancelled", now)
-  count("cancelled", record.job_type)
+  local answer = cancel_job(record, now)
   flush(now)
-  remember_answer(nonce, "ok")
-  return "ok"
+  if answer == "ok" then
+    remember_answer(nonce, "ok")
+  end
+  return answer
 end

@@ -23,11 +23,17 @@ local function claim(now, worker, nonce, wanted, lease_ms)
       local record = RECORDS[id]
       if record and record.status == "pending" then
         unindex(record)
+        measure("wait", now - (record.ready_at or record.created_at))
         record.status = "processing"
         record.picked_at = now
         record.worker = worker
         record.token = nonce
         record.attempts = (record.attempts or 0) + 1
+        if record.sending then
+          -- Only a lease that ran out leaves the mark: nobody can tell how that attempt ended.
+          record.unconfirmed = true
+          count("unconfirmed", record.job_type)
+        end
         record.last_token, record.reaped_token, record.sending = nil, nil, nil
         enter(record, lease_end)
       end

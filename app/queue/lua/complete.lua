@@ -15,10 +15,11 @@ local function complete(now, id, token, result)
   if verdict == "ok" or verdict == "late" then
     leave(record)
     end_lease(record)
-    record.reaped_token = nil
+    record.reaped_token, record.unconfirmed = nil, nil
     record.result = result ~= "" and result or nil
     make_final(record, "success", now)
     count("succeeded", record.job_type)
+    measure("run", now - record.picked_at)
   end
   return verdict
 end

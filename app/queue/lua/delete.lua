@@ -13,12 +13,10 @@ local function delete(argv)
   if not record then
     return "missing"
   end
-  if record.status == "processing" then
-    return record.status
+  local answer = delete_job(record)
+  if answer == "ok" then
+    flush(now_ms())
+    remember_answer(nonce, "ok")
   end
-  forget(record)
-  count("deleted", record.job_type)
-  flush(now_ms())
-  remember_answer(nonce, "ok")
-  return "ok"
+  return answer
 end

@@ -66,6 +66,18 @@ local function estimate(group)
     end
   end
 
+  -- Scores made of a value and an id lie in clusters with vast gaps, which interpolation does not
+  -- see. Returns the beginning of a value between two scores, or nil and the end of their ids.
+  local last_id
+  local function between_values(low_x, high_x)
+    local lowest, highest = math.floor(low_x / group.unit), math.floor((high_x - 1) / group.unit)
+    if lowest < highest then
+      return group.unit * math.ceil((lowest + highest) / 2)
+    end
+    last_id = last_id or tonumber(redis.call("GET", PREFIX .. "query:id:counter") or 0)
+    return nil, group.unit * lowest + last_id + 1
+  end
+
   local function solve(under, over, wanted, tolerance)
     if not least then
       find_ends()
@@ -77,12 +89,17 @@ local function estimate(group)
     end
     local halve = false
     for _ = 1, SOLVE_STEPS_MAX do
+      local x, ids_end
+      if group.unit then
+        x, ids_end = between_values(low_x, high_x)
+        high_x = math.min(high_x, ids_end or high_x)
+      end
       local width = high_x - low_x
       if width <= 1 then
         return low_x
       end
       local share = halve and 0.5 or (wanted - low) / (high - low)
-      local x = low_x + math.max(1, math.min(math.floor(width * share), width - 1))
+      x = x or low_x + math.max(1, math.min(math.floor(width * share), width - 1))
       local found = before(x)
       if math.abs(found - wanted) <= tolerance then
         return x

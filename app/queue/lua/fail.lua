@@ -11,6 +11,7 @@ local function fail(now, id, token, result, detail)
   end
   local asked = cjson.decode(detail)
   local outcome
+  measure("run", now - record.picked_at)
   leave(record)
   if asked.cancelled then
     outcome = "cancelled"

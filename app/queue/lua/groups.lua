@@ -1,17 +1,19 @@
 -- The sets that a page is made of, in the order of its sort. A part of `page`.
 --
 -- Jobs of one group have the same value of the sort's field and are ordered by the scores of the
--- group's sets, whichever of them they are in.
+-- group's sets, whichever of them they are in. In a group that is not `scored`, scores are ids; in
+-- one with a `unit`, scores are a value times the unit, and the id.
 --
 -- Takes status, job type, priority ("" for any), sort, whether it descends
--- Returns a list of { size, timed, keys, sizes, statuses }; the last three go by set.
+-- Returns a list of { size, scored, unit, keys, sizes, statuses }; the last three go by
+-- set.
 local function groups(status, job_type, priority, sort, descending)
   local by_value, values = {}, {}
 
-  local function put(value, timed, key, size, bucket_status)
+  local function put(value, scored, key, size, bucket_status)
     local group = by_value[value]
     if not group then
-      group = { size = 0, timed = timed, keys = {}, sizes = {}, statuses = {} }
+      group = { size = 0, scored = scored, keys = {}, sizes = {}, statuses = {} }
       by_value[value] = group
       values[#values + 1] = value
     end
@@ -23,9 +25,9 @@ local function groups(status, job_type, priority, sort, descending)
   -- Jobs without the time come last whatever the direction.
   local timed_value, untimed_value = descending and 1 or 0, descending and 0 or 1
 
-  buckets(status, job_type, priority, function(name, size, s, t, p, retry_count, begun)
+  buckets(status, job_type, priority, function(name, size, s, t, p, stage)
     local timed_key
-    if sort == "picked_at" and begun == "1" then
+    if sort == "picked_at" and stage ~= "0" then
       timed_key = PREFIX .. "Picked:" .. name
     elseif sort == "completed_at" and FINAL[s] then
       timed_key = PREFIX .. "Completed:" .. name
@@ -34,7 +36,7 @@ local function groups(status, job_type, priority, sort, descending)
       put(timed_value, true, timed_key, size, s)
       return
     end
-    local value = untimed_value
+    local value, key, scored = untimed_value, PREFIX .. "Index:" .. name, false
     if sort == "status" then
       value = s
     elseif sort == "job_type" then
@@ -42,9 +44,14 @@ local function groups(status, job_type, priority, sort, descending)
     elseif sort == "priority" then
       value = p
     elseif sort == "retry_count" then
-      value = tonumber(retry_count)
+      -- Those with retries are one group: the scores have the number above the id.
+      value = 0
+      if stage == "2" then
+        value, key, scored = 1, PREFIX .. "Retries:" .. name, true
+      end
     end
-    put(value, false, PREFIX .. "Index:" .. name, size, s)
+    put(value, scored, key, size, s)
+    by_value[value].unit = scored and RETRIES_UNIT or nil
   end)
 
   -- Not `<`: on text it follows the server's locale.

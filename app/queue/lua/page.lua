@@ -2,7 +2,7 @@
 --
 -- ARGV  status, job type, priority ("" for any); sort; "1" for descending; offset; limit; "1" to
 --       read payloads too
--- Returns how many match, the records on the page, their payloads (or nothing).
+-- Returns how many match, the records on the page, their summaries, their payloads (or nothing).
 local function page(argv)
   local status, job_type, priority, sort = argv[1], argv[2], argv[3], argv[4]
   local descending = argv[5] == "1"
@@ -35,10 +35,5 @@ local function page(argv)
     total = total + group.size
   end
 
-  if #ids == 0 then
-    return { total, {}, {} }
-  end
-  local records = redis.call("HMGET", JOB_MAP, unpack(ids))
-  local payloads = with_payload and redis.call("HMGET", JOB_PAYLOAD, unpack(ids)) or {}
-  return { total, records, payloads }
+  return rows(total, ids, with_payload)
 end

@@ -41,6 +41,9 @@ local function reap(argv)
       count("died", record.job_type)
       if record.deaths >= max_deaths then
         record.last_error = "poison: its worker died " .. integer(record.deaths) .. " times"
+        if record.sending or record.unconfirmed then
+          record.last_error = record.last_error .. "; its work was perhaps done"
+        end
         make_final(record, "permanently_failed", now)
         count("permanently_failed", record.job_type)
         poisoned[#poisoned + 1] = id

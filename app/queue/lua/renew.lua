@@ -1,7 +1,8 @@
 -- A worker's heartbeat: extends the leases of the jobs in hand and says that the worker lives.
 --
--- ARGV  worker, lease ms, what the worker says of itself (JSON; "" when it leaves), then for each
---       job: id, token, mark ("sending" records the point of no return, else "")
+-- ARGV  worker, lease ms, what the worker says of itself (JSON; "" when it leaves, "-" when it says
+--       nothing), then for each job: id, token, mark ("sending" records the point of no return,
+--       else "")
 -- Returns a verdict for each job ("ok", "cancel", "lost"), housekeeping due, work waits (1 or 0).
 
 local WORKER_MEMORY_MS = 900000
@@ -34,7 +35,7 @@ local function renew(argv)
   if presence == "" then
     redis.call("ZREM", workers, worker)
     redis.call("DEL", PREFIX .. "Worker:" .. worker)
-  else
+  elseif presence ~= "-" then
     redis.call("ZADD", workers, integer(now), worker)
     redis.call("SET", PREFIX .. "Worker:" .. worker, presence, "PX", WORKER_MEMORY_MS)
     redis.call("ZREMRANGEBYSCORE", workers, "-inf", integer(now - WORKER_MEMORY_MS))

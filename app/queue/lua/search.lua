@@ -6,16 +6,21 @@
 -- at the worst. Usually two or three do.
 --
 -- Takes a group, and the first rank and the one after the last, counted upwards from 0
--- Returns the two ends: { x, below, of }: `below` jobs have a score under x, `of[i]` of set i. The
--- window lies between, with at most SLACK jobs more, or with all jobs of equal score.
+-- Returns four points, under and over the window's first rank, under and over its last. A point is
+-- { x, below, of }: `below` jobs have a score under x, `of[i]` of set i. Between the first and the
+-- last point lies the window, with at most SLACK (TIED_SLACK) jobs more, or with all jobs of equal
+-- score.
 
 -- About as many as it costs one more look to leave out.
 local SLACK = 200
+-- Times are shared by all jobs of one claim. To leave those out would take a look at each side.
+local TIED_SLACK = 450
 local LOOKS_MAX = 424
 local BEYOND = 9007199254740992 -- above every id and time; 2^53, doubles are exact up to here
 
 local function search(group, first, last)
   local keys = group.keys
+  local slack = group.scored and TIED_SLACK or SLACK
 
   local start = { x = 0, below = 0, of = {} }
   local stop = { x = BEYOND, below = group.size, of = group.sizes }
@@ -77,7 +82,8 @@ local function search(group, first, last)
       near = over
     end
     local distance = target - near.below
-    return solve(under, over, estimate_at(near) + distance, math.max(8, math.abs(distance) / 64))
+    local tolerance = math.max(group.scored and 60 or 8, math.abs(distance) / 64)
+    return solve(under, over, estimate_at(near) + distance, tolerance)
   end
 
   local function guess(under, over, target, step)
@@ -101,7 +107,7 @@ local function search(group, first, last)
   for step = 0, LOOKS_MAX do
     local excess_before = first - first_under.below
     local excess_after = last_over.below - last
-    if excess_before + excess_after <= SLACK then
+    if excess_before + excess_after <= slack then
       break
     end
     -- Neighbouring scores with more between them than the slack: equal scores.
@@ -118,5 +124,5 @@ local function search(group, first, last)
       look_at(guess(last_under, last_over, aim, step))
     end
   end
-  return first_under, last_over
+  return first_under, first_over, last_under, last_over
 end

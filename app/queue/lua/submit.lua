@@ -1,13 +1,14 @@
 -- Takes new jobs in. A known idempotency key answers its job again, or a conflict.
 --
--- ARGV  nonce, head start ms, idempotency seconds, then for each job: type, priority, payload,
---       due ("" | "+<ms from now>" | "<ms since the epoch>"), max retries or "", tags
---       (comma-joined), idempotency digest or "", fingerprint
+-- ARGV  nonce, head start ms, idempotency seconds, "1" to make jobs searchable, then for each job:
+--       type, priority, payload, due ("" | "+<ms from now>" | "<ms since the epoch>"), max retries
+--       or "", tags (comma-joined), idempotency digest or "", fingerprint, summary or ""
 -- Returns the time, ms, and for each job its id; "=<id>" for a known key; "!<id>" for a known key
 -- of other content.
 
 local function submit(argv)
   local nonce, head_start_ms, idempotency_s = argv[1], tonumber(argv[2]), argv[3]
+  local searchable = argv[4] == "1"
   local earlier = earlier_answer(nonce)
   if earlier then
     local answers = {}
@@ -18,12 +19,12 @@ local function submit(argv)
   end
 
   local now = now_ms()
-  local answers, payloads = { integer(now) }, {}
+  local answers, payloads, summaries = { integer(now) }, {}, {}
   local some_pending = false
-  for at = 4, #argv, 8 do
+  for at = 5, #argv, 9 do
     local job_type, priority, payload, due = argv[at], argv[at + 1], argv[at + 2], argv[at + 3]
     local max_retries, tags = argv[at + 4], argv[at + 5]
-    local digest, fingerprint = argv[at + 6], argv[at + 7]
+    local digest, fingerprint, summary = argv[at + 6], argv[at + 7], argv[at + 8]
 
     local known = digest ~= "" and redis.call("GET", PREFIX .. "Idem:" .. digest)
     if known then
@@ -53,6 +54,14 @@ local function submit(argv)
       payloads[#payloads + 1] = payload
       for tag in string.gmatch(tags, "[^,]+") do
         add(PREFIX .. "Tag:" .. tag, id, id)
+        TAGS[tag] = true
+      end
+      if summary ~= "" then
+        summaries[#summaries + 1] = id
+        summaries[#summaries + 1] = summary
+        for _, entry in ipairs(searchable and find_entries(id, summary) or {}) do
+          add(FIND, 0, entry)
+        end
       end
       if digest ~= "" then
         redis.call("SET", PREFIX .. "Idem:" .. digest, id .. "|" .. fingerprint, "EX", idempotency_s)
@@ -62,6 +71,7 @@ local function submit(argv)
     end
   end
   call_in_steps("HSET", JOB_PAYLOAD, payloads)
+  call_in_steps("HSET", JOB_SUMMARY, summaries)
   flush(now)
   if some_pending then
     wake()

@@ -1,0 +1,152 @@
+"""Operations: retry, cancel or delete every job that matches a filter, in the background.
+
+They run in chunks, by `JobQueue.operate`, wherever housekeeping is done.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import redis
+
+from app.queue.connection import unavailable_as_queue_error
+from app.queue.errors import OperationNotFound
+from app.queue.job import Priority, Status
+from app.queue.jobqueue import OPERATION_RETENTION_SECONDS, new_nonce
+from app.queue.keys import Keys
+from app.queue.listing import Listing
+from app.queue.query import JobQuery
+from app.queue.scripts import Scripts, script_source
+from app.queue.text import clean_text
+
+Action = Literal["retry", "cancel", "delete"]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One operation. Times are seconds since the epoch, by the server's clock.
+
+    `total` is how many jobs matched at the beginning; `done` those acted on, `skipped` those whose
+    status forbade it. Jobs may come to match, or cease to, while it runs.
+    """
+
+    id: int
+    action: Action
+    query: JobQuery
+    by: str
+    status: Literal["running", "stopped", "done"]
+    total: int
+    done: int
+    skipped: int
+    created_at: float
+    finished_at: float | None
+
+
+class Operations:
+    """Starts and watches the operations behind one key prefix of one server.
+
+    Every method raises QueueUnavailable when Redis is away.
+    """
+
+    def __init__(
+        self,
+        client: redis.Redis,
+        *,
+        prefix: str = "",
+        search: bool = True,
+        source: Callable[[str], str] = script_source,
+    ) -> None:
+        self._keys = Keys(prefix)
+        self._client: Any = client  # redis-py's types allow every answer to be a coroutine
+        self._scripts = Scripts(client, self._keys.jobs, source)
+        self._listing = Listing(client, self._keys, self._scripts, search=search)
+
+    def start(self, action: Action, query: JobQuery, by: str) -> int:
+        """Starts an operation on the jobs that match and are there now; returns its id.
+
+        It goes from the newest job to the oldest (by a domain or title: in order of those), and
+        acts on each that matches when it is reached. Sort and page of `query` don't matter.
+        """
+        if action not in ("retry", "cancel", "delete"):
+            raise ValueError("action: must be one of retry, cancel, delete.")
+        total = self._listing.page(query, with_payload=False).total
+        answer = self._scripts.call(
+            "start_operation",
+            new_nonce(),
+            action,
+            json.dumps(_filters(query)),
+            json.dumps(_conditions(query)),
+            clean_text(by),
+            total,
+        )
+        return int(answer)
+
+    def get(self, operation_id: int) -> Operation:
+        """Raises OperationNotFound: it never existed, or ended more than a week ago."""
+        with unavailable_as_queue_error():
+            fields = self._client.hgetall(self._keys.operation(operation_id))
+        if not fields:
+            raise OperationNotFound(operation_id)
+        return _operation_from_fields(operation_id, fields)
+
+    def stop(self, operation_id: int) -> None:
+        """Nothing more is done from now on; what was done stands. No effect on a finished one.
+
+        Raises OperationNotFound.
+        """
+        if not self._scripts.call("stop_operation", operation_id, OPERATION_RETENTION_SECONDS):
+            raise OperationNotFound(operation_id)
+
+    def recent(self, limit: int = 20) -> list[Operation]:
+        """Newest first; those that ended more than a week ago are forgotten."""
+        with unavailable_as_queue_error():
+            ids = self._client.zrange(self._keys.operations, 0, limit - 1, desc=True)
+            with self._client.pipeline(False) as pipe:
+                for operation_id in ids:
+                    pipe.hgetall(self._keys.operation(operation_id))
+                found = pipe.execute() if ids else []
+        pairs = zip(ids, found, strict=True)
+        return [_operation_from_fields(int(i), fields) for i, fields in pairs if fields]
+
+
+def _filters(query: JobQuery) -> dict[str, Any]:
+    """The query as people gave it, to be shown again."""
+    names = ("status", "job_type", "priority", "tag", "q")
+    return {name: getattr(query, name) for name in names if getattr(query, name)}
+
+
+def _conditions(query: JobQuery) -> dict[str, Any]:
+    """The query as the script takes it."""
+    return {
+        "status": query.status or "",
+        "job_type": query.job_type or "",
+        "priority": query.priority or "",
+        "tags": sorted(query.all_tags),
+        "find": query.find_prefix or "",
+        "id": "" if query.job_id is None else str(query.job_id),
+    }
+
+
+def _operation_from_fields(operation_id: int, fields: dict[str, str]) -> Operation:
+    filters: dict[str, Any] = json.loads(fields["query"])
+    if "status" in filters:
+        filters["status"] = Status(filters["status"])
+    if "priority" in filters:
+        filters["priority"] = Priority(filters["priority"])
+    finished_ms = fields.get("finished_at")
+    read: Any = fields
+    return Operation(
+        id=operation_id,
+        action=read["action"],
+        query=JobQuery(**filters),
+        by=read["by"],
+        status=read["status"],
+        total=int(read["total"]),
+        done=int(read["done"]),
+        skipped=int(read["skipped"]),
+        created_at=int(read["created_at"]) / 1000,
+        finished_at=None if finished_ms is None else int(finished_ms) / 1000,
+    )

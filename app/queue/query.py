@@ -1,0 +1,101 @@
+"""Which jobs a person asks for, and what comes back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.queue.job import Job, Priority, Status
+from app.queue.summary import find_prefix
+
+SORTS = (
+    "id",
+    "job_type",
+    "priority",
+    "created_at",
+    "picked_at",
+    "completed_at",
+    "status",
+    "retry_count",
+)
+LIMIT_MAX = 200
+
+# Ids stay exact in Lua up to 2^53.
+_ID_DIGITS_MAX = 15
+
+
+@dataclass(frozen=True, slots=True)
+class JobQuery:
+    """Which jobs, in which order, which page. `None` or an empty text means any.
+
+    Order: by `sort`, equal values by id; `desc` is the exact reverse of `asc`, except that jobs
+    without the time sorted by come last in both. Text sorts by its characters.
+
+    `q` finds an id (`42`), a tag (`#welcome`), a recipient (`user@example.com`), the recipients of
+    a domain (`@example.com`), or else the beginning of a title, whatever its case: 64 characters.
+
+    Raises ValueError, which names the field and what is allowed.
+    """
+
+    status: Status | None = None
+    job_type: str | None = None
+    priority: Priority | None = None
+    tag: str | None = None
+    q: str | None = None
+    sort: str = "id"
+    descending: bool = True
+    page: int = 1
+    limit: int = 50
+
+    def __post_init__(self) -> None:
+        if self.sort not in SORTS:
+            raise ValueError(f"sort: must be one of {', '.join(SORTS)}.")
+        if self.page < 1:
+            raise ValueError("page: must be 1 or more.")
+        if not 1 <= self.limit <= LIMIT_MAX:
+            raise ValueError(f"limit: must be from 1 to {LIMIT_MAX}.")
+
+    @property
+    def offset(self) -> int:
+        return (self.page - 1) * self.limit
+
+    @property
+    def job_id(self) -> int | None:
+        """The id that `q` asks for, if it does."""
+        text = self._text
+        digits = text.isascii() and text.isdigit() and len(text) <= _ID_DIGITS_MAX
+        return int(text) if digits else None
+
+    @property
+    def all_tags(self) -> set[str]:
+        """The tags that a job must have."""
+        text = self._text
+        from_q = text[1:] if text.startswith("#") and " " not in text else ""
+        return {tag for tag in (self.tag, from_q) if tag}
+
+    @property
+    def find_prefix(self) -> str | None:
+        """How the entries of `Find` begin that `q` asks for, if it asks for a person or title."""
+        text = self._text
+        is_tag = len(text) > 1 and text.startswith("#") and " " not in text
+        return None if is_tag or self.job_id is not None else find_prefix(text)
+
+    @property
+    def is_by_id(self) -> bool:
+        """Ids are given in order of creation."""
+        return self.sort in ("id", "created_at")
+
+    @property
+    def _text(self) -> str:
+        return (self.q or "").strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page. `total` counts all jobs that match; `complete` is False where a tag or search had
+    too many candidates, of which only `looked_at` were examined (0: searching is switched off)."""
+
+    jobs: list[Job]
+    total: int
+    query: JobQuery
+    complete: bool = True
+    looked_at: int | None = None

@@ -1,0 +1,53 @@
+"""The queue against a reference in plain Python, whatever is done in whichever order.
+
+MODEL_EXAMPLES and MODEL_STEPS make it longer: `MODEL_EXAMPLES=500 MODEL_STEPS=200 pytest …`.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+
+import pytest
+import redis
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.queue.conftest import FAKEREDIS, REDIS_7_0
+from tests.queue.machine import QueueMachine
+from tests.queue.pair import Pair
+from tests.queue.walk import walk
+
+EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "60"))
+STEPS = int(os.environ.get("MODEL_STEPS", "40"))
+
+
+@pytest.mark.timeout(60 + EXAMPLES * STEPS)
+def test_the_queue_does_what_the_reference_does(client: redis.Redis) -> None:
+    run(client, EXAMPLES, STEPS)
+
+
+@pytest.mark.parametrize("server", [REDIS_7_0, FAKEREDIS])
+def test_other_servers_do_what_the_reference_does(
+    request: pytest.FixtureRequest, server: str
+) -> None:
+    client = request.getfixturevalue(server)
+    run(client, 6, 30)
+    for seed in range(100, 110):
+        walk(Pair(client), random.Random(seed), steps=40)
+
+
+def run(client: redis.Redis, examples: int, steps: int) -> None:
+    in_ci = os.environ.get("CI") == "true"
+    run_state_machine_as_test(
+        lambda: QueueMachine(client),
+        settings=settings(
+            max_examples=examples,
+            stateful_step_count=steps,
+            deadline=None,
+            derandomize=in_ci,
+            database=None,
+            print_blob=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
