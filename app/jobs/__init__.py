@@ -4,6 +4,7 @@ from app.jobs.loading import JobModuleError, close_job_types, load_job_types
 from app.jobs.registry import (
     InvalidPayload,
     JobType,
+    Summary,
     UnknownJobType,
     find,
     job_type,
@@ -19,6 +20,7 @@ __all__ = [
     "JobType",
     "PermanentFailure",
     "RetryLater",
+    "Summary",
     "UnknownJobType",
     "close_job_types",
     "find",

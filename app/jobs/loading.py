@@ -9,18 +9,27 @@ import sys
 import time
 from typing import Protocol
 
-from app.jobs import mail_service
+from app.jobs import mail_service, webhook_settings
+from app.jobs.webhook_settings import EventSettings
 from app.mail.mailer import Mailer
 from app.mail.settings import MailSettings, MailSettingsError
+from app.queue.connection import connect
+from app.queue.suppressions import Suppressions
 
-_BUILT_IN = ("app.jobs.send_email",)
+_BUILT_IN = ("app.jobs.send_email", "app.jobs.webhook")
 
 
-class JobSettings(MailSettings, Protocol):
+class JobSettings(MailSettings, EventSettings, Protocol):
     """What job types need of the settings; `Config` has it."""
 
     @property
     def job_modules(self) -> tuple[str, ...]: ...
+    @property
+    def mail_suppression(self) -> bool: ...
+    @property
+    def key_prefix(self) -> str: ...
+    @property
+    def server_url(self) -> str: ...
 
 
 class JobModuleError(Exception):
@@ -36,10 +45,14 @@ def load_job_types(config: JobSettings) -> None:
 
     Raises JobModuleError.
     """
+    suppressions = _suppressions(config)
     try:
-        mailer = Mailer(config, rng=random.Random(), now=time.time)
+        mailer = Mailer(config, rng=random.Random(), now=time.time, suppressions=suppressions)
+        webhook_settings.configure(config)
     except MailSettingsError as error:
         raise JobModuleError("app.jobs.send_email", str(error)) from error
+    except ValueError as error:
+        raise JobModuleError("app.jobs.webhook", str(error)) from error
     mail_service.configure(mailer)
     # Users' modules lie beside the program; gunicorn and `python -m` differ in what they add.
     if not {"", os.getcwd()} & set(sys.path):
@@ -51,6 +64,13 @@ def load_job_types(config: JobSettings) -> None:
 def close_job_types() -> None:
     """At a worker's shutdown: closes what job types keep open (connections to the SMTP server)."""
     mail_service.close()
+
+
+def _suppressions(config: JobSettings) -> Suppressions | None:
+    if not config.mail_suppression:
+        return None
+    # It connects when the first mail is sent: in a process that only checks payloads, never.
+    return Suppressions(connect(config.server_url, name="mailroom-mail"), prefix=config.key_prefix)
 
 
 def _load(module: str) -> None:

@@ -14,9 +14,11 @@ from typing import Any, TypeVar
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
 
 from app.jobs.mail_service import mailer
+from app.jobs.webhook_settings import check_webhook
 from app.mail.addresses import Address, parse_address
 from app.mail.mail import Attachment, Mail
 from app.mail.text import check_encodable, check_header_text
+from app.mail.unsubscribe import check_unsubscribe
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -116,7 +118,9 @@ class Headers(fields.Field[tuple[tuple[str, str], ...]]):
             raise ValidationError(f"Must have at most {HEADERS_MAX} headers.")
         if len({name.lower() for name in value}) < len(value):
             raise ValidationError("A header stands twice.")
-        return tuple((name, self._value(name, text)) for name, text in value.items())
+        headers = tuple((name, self._value(name, text)) for name, text in value.items())
+        _checked(check_unsubscribe, {name.lower(): text for name, text in headers})
+        return headers
 
     @staticmethod
     def _value(name: str, text: Any) -> str:
@@ -169,6 +173,13 @@ class Moment(fields.Field[float]):
             return None
 
 
+class WebhookField(fields.String):
+    """A URL to which events of this mail go."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        return _checked(check_webhook, super()._deserialize(value, attr, data, **kwargs))
+
+
 class AttachmentSchema(Schema):
     filename = HeaderText(required=True, validate=validate.Length(min=1))
     content_type = HeaderText(load_default="application/octet-stream")
@@ -191,6 +202,7 @@ class MailSchema(Schema):
     cc = Addresses()
     bcc = Addresses()
     sender = SenderField(data_key="from")
+    envelope_from = SenderField()
     reply_to = SenderField()
     subject = HeaderText()
     message = BodyText()
@@ -207,6 +219,7 @@ class MailSchema(Schema):
     on_ambiguous = fields.String(
         validate=validate.OneOf(("retry", "hold"), error="Must be one of: {choices}.")
     )
+    webhook = WebhookField()
 
     @validates_schema
     def _check_together(self, data: dict[str, Any], **_: Any) -> None:
@@ -215,6 +228,8 @@ class MailSchema(Schema):
             raise ValidationError(_TOO_MANY_RECIPIENTS, "to")
         if len(json.dumps([r.email for r in recipients])) > RECIPIENTS_MAX_BYTES:
             raise ValidationError("The addresses are too long, taken together.", "to")
+        if (bounces := data.get("envelope_from")) and bounces.name:
+            raise ValidationError("Must be an address without a name.", "envelope_from")
         if "message" in data and "text" in data:
             raise ValidationError("Is the same as message: give one of them.", "text")
         if not data.keys() & {"message", "text", "html"}:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from app.mail.mailer import Mailer
 
 _mailer: Mailer | None = None
@@ -19,6 +21,11 @@ def mailer() -> Mailer:
     if _mailer is None:
         raise RuntimeError("Mail is not configured: call load_job_types(config) first.")
     return _mailer
+
+
+def breaker() -> dict[str, Any] | None:
+    """Why this process sends no mail now; see `Mailer.breaker`."""
+    return _mailer.breaker if _mailer else None
 
 
 def close() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, TypeVar
@@ -13,6 +14,10 @@ from marshmallow import Schema, ValidationError
 
 from app.jobs import strict_json
 from app.queue.job import Job
+from app.queue.outcome import Outcome
+from app.queue.submission import NewJob
+
+log = logging.getLogger(__name__)
 
 Run = Callable[[Job], Any]
 Backoff = Callable[[int], float]
@@ -43,6 +48,21 @@ class InvalidPayload(ValueError):
         super().__init__("; ".join(f"{name}: {' '.join(said)}" for name, said in errors.items()))
 
 
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What lists of jobs show and searches find. `people`: addresses, or names."""
+
+    title: str | None = None
+    people: tuple[str, ...] = ()
+
+
+Summarize = Callable[[Any], Summary]
+# The validated payload → its recipients, each list under the field that holds it.
+Recipients = Callable[[Any], dict[str, tuple[str, ...]]]
+# A job, how its attempt ended, seconds since the epoch → the jobs that follow from that.
+FollowUps = Callable[[Job, Outcome, float], Sequence[NewJob]]
+
+
 @dataclass(frozen=True)
 class JobType:
     """One job type. `schema` is a marshmallow schema, or None for any JSON."""
@@ -54,6 +74,10 @@ class JobType:
     usual_max_retries: int = 3
     timeout_seconds: float | None = None
     backoff: Backoff | None = None  # failed attempts so far → seconds until the next
+    summary: Summarize | None = None  # of the validated payload
+    internal: bool = False  # submitted by the queue itself only
+    recipients: Recipients | None = None  # whom the suppression list may forbid
+    follow_ups: FollowUps | None = None  # submitted before the attempt's outcome is told
 
     def validate(self, payload: str, strict: bool = True) -> Any:
         """The payload as the job's code gets it (`job.data`). Raises InvalidPayload.
@@ -70,6 +94,17 @@ class JobType:
             return self._loader.load(data)
         except ValidationError as error:
             raise InvalidPayload(_by_field(error.messages)) from None
+
+    def summarize(self, data: Any) -> Summary:
+        """The summary of a validated payload; an empty one where the job type has none."""
+        if self.summary is None:
+            return Summary()
+        try:
+            return self.summary(data)
+        except Exception:
+            # What is only shown must not refuse a job.
+            log.exception("The summary of job type %s failed", self.name)
+            return Summary()
 
     def max_retries_for(self, asked: int | None, configured: int | None) -> int:
         """How many failed attempts end the job: 3 means at most 3 attempts, 0 and 1 one.
@@ -95,8 +130,14 @@ def job_type(
     timeout_seconds: float | None = None,
     backoff: Backoff | None = None,
     usual_max_retries: int = 3,
+    summary: Summarize | None = None,
+    internal: bool = False,
+    recipients: Recipients | None = None,
+    follow_ups: FollowUps | None = None,
 ) -> Callable[[_F], _F]:
     """Makes a function `run(job) -> result` the code of a job type; the function stays as it is.
+
+    `summary(data) -> Summary` says what the dashboard shows of a job, and finds it by.
 
     Raises ValueError when the name can't be one, or is another function's.
     """
@@ -115,7 +156,17 @@ def job_type(
                 f"{_full_name(there.run)} and {_full_name(run)}."
             )
         _job_types[name] = JobType(
-            name, run, schema, max_retries, usual_max_retries, timeout_seconds, backoff
+            name,
+            run,
+            schema,
+            max_retries,
+            usual_max_retries,
+            timeout_seconds,
+            backoff,
+            summary,
+            internal,
+            recipients,
+            follow_ups,
         )
         return run
 
@@ -131,8 +182,8 @@ def find(name: str) -> JobType:
 
 
 def known() -> list[str]:
-    """The names of all job types, sorted."""
-    return sorted(_job_types)
+    """The names of all job types that may be submitted, sorted."""
+    return sorted(name for name, found in _job_types.items() if not found.internal)
 
 
 def _full_name(run: Run) -> str:

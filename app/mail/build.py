@@ -15,6 +15,7 @@ from app.mail.headers import (
     header_block,
     text_value,
 )
+from app.mail.html_text import text_from_html
 from app.mail.mail import Mail
 from app.mail.mime import Part, attachment_part, multipart, text_part
 
@@ -95,16 +96,23 @@ def _message_id_domain(sender: Address) -> str:
 
 def _body(mail: Mail, digest: str) -> Part:
     alternatives = []
-    if mail.text is not None:
-        alternatives.append(text_part(mail.text, "plain"))
+    if text := _text_of(mail):
+        alternatives.append(text_part(text, "plain"))
     if mail.html is not None:
         alternatives.append(text_part(mail.html, "html"))
     # The text can't hold a boundary made from its own hash; "=_" occurs in no encoded part.
     boundary = f"=_{digest}"
-    body = alternatives[0]
+    body = alternatives[0] if alternatives else text_part("", "plain")
     if len(alternatives) > 1:
         body = multipart("alternative", alternatives, f"{boundary}.a")
     if mail.attachments:
         parts = [body, *map(attachment_part, mail.attachments)]
         body = multipart("mixed", parts, f"{boundary}.m")
     return body
+
+
+def _text_of(mail: Mail) -> str:
+    """What a reader without HTML sees."""
+    if mail.text is None and mail.html is not None:
+        return text_from_html(mail.html)
+    return mail.text or ""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import smtplib
 import socket
 import ssl
+import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -13,6 +15,7 @@ from app.mail.outcomes import BadReply
 _LINE_MAX_BYTES = 8_192
 _REPLY_MAX_BYTES = 1_048_576
 _REPLY_KEPT_BYTES = 65_536
+_NEARLY_ALL = 0.95  # of the time a step has: as good as all of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +61,29 @@ class SmtpClient(smtplib.SMTP):
         self._server = server
         self._monotonic = monotonic
         self._received = b""
+        self._allowed: dict[int, float] = {}  # the time-outs the socket has now, by option
 
     def dial(self) -> None:
         server = self._server
         address = (server.host.strip("[]"), server.port)
         self.sock = socket.create_connection(address, server.timeouts.connect)
+        self.sock.settimeout(None)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def encrypt(self) -> None:
         if self._received:
             raise BadReply("The server went on in plaintext after STARTTLS")
         assert self._server.tls is not None and self.sock is not None
-        self.sock.settimeout(self.seconds)
         name = self._server.host.strip("[]")
+        self.esmtp_features = {}
+        self.sock.settimeout(self.seconds)
+        self._allowed = {}
         self.sock = self._server.tls.wrap_socket(self.sock, server_hostname=name)
+
+    @property
+    def takes_several_commands(self) -> bool:
+        """Whether commands may be sent before the answers to those before (RFC 2920)."""
+        return "pipelining" in self.esmtp_features
 
     def send(self, s: object) -> None:
         data = s.encode(self.command_encoding) if isinstance(s, str) else s
@@ -80,16 +92,22 @@ class SmtpClient(smtplib.SMTP):
             raise smtplib.SMTPServerDisconnected("Not connected")
         if self._received:
             raise BadReply("The server spoke out of turn")
-        self.sock.settimeout(self.seconds)
-        self.sock.sendall(data)
+        began = self._monotonic()
+        self._allow(self.seconds, socket.SO_SNDTIMEO)
+        try:
+            while len(data) > (sent := self.sock.send(data)):
+                data = data[sent:]
+                self._seconds_left(began)
+        except BlockingIOError:
+            raise TimeoutError("Timed out") from None
 
     def getreply(self) -> tuple[int, bytes]:
         """One reply (RFC 5321 section 4.2), of at most 64 KiB of text; the rest is read past."""
-        deadline = self._monotonic() + self.seconds
+        began = self._monotonic()
         lines: list[bytes] = []
         kept = read = 0
         while True:
-            line = self._read_line(deadline)
+            line = self._read_line(began)
             code, separator = line[:3], line[3:4]
             if not (_is_code(code) and separator in (b"", b" ", b"-")):
                 raise BadReply("What the server sent is no SMTP reply")
@@ -102,7 +120,7 @@ class SmtpClient(smtplib.SMTP):
             if read > _REPLY_MAX_BYTES:
                 raise BadReply("The server's reply does not end")
 
-    def _read_line(self, deadline: float) -> bytes:
+    def _read_line(self, began: float) -> bytes:
         while True:
             line, found, rest = self._received.partition(b"\n")
             if found:
@@ -110,19 +128,52 @@ class SmtpClient(smtplib.SMTP):
                 return line.rstrip(b"\r")
             if len(line) > _LINE_MAX_BYTES:
                 raise BadReply("A line of the server's reply is too long")
-            self._received += self._receive(deadline)
+            self._received += self._receive(began)
 
-    def _receive(self, deadline: float) -> bytes:
+    def _receive(self, began: float) -> bytes:
         if self.sock is None:
             raise smtplib.SMTPServerDisconnected("Not connected")
-        remaining = deadline - self._monotonic()
-        if remaining <= 0:
-            raise TimeoutError("Timed out")
-        self.sock.settimeout(remaining)
-        data = self.sock.recv(_LINE_MAX_BYTES)
+        seconds_left = self._seconds_left(began)
+        # Most replies come in one piece, soon: the socket keeps the time-out it has.
+        hurries = seconds_left < self.seconds * _NEARLY_ALL
+        self._allow(seconds_left if hurries else self.seconds, socket.SO_RCVTIMEO)
+        try:
+            data = self.sock.recv(_LINE_MAX_BYTES)
+        except BlockingIOError:
+            raise TimeoutError("Timed out") from None
         if not data:
             raise ConnectionResetError("The server closed the connection")
         return data
+
+    def _seconds_left(self, began: float) -> float:
+        seconds_left = self.seconds - (self._monotonic() - began)
+        if seconds_left <= 0:
+            raise TimeoutError("Timed out")
+        return seconds_left
+
+    def _allow(self, seconds: float, option: int) -> None:
+        """How long the next call on the socket may take: `option` says which, SO_RCVTIMEO or
+        SO_SNDTIMEO.
+
+        In the clear the kernel keeps the time: Python's own way asks `poll` before each call, and
+        every call more is one more wait for the interpreter lock. TLS can't do without.
+        """
+        if self._allowed.get(option) == seconds:
+            return
+        assert self.sock is not None
+        if isinstance(self.sock, ssl.SSLSocket):
+            self.sock.settimeout(seconds)
+            self._allowed = dict.fromkeys((socket.SO_RCVTIMEO, socket.SO_SNDTIMEO), seconds)
+        else:
+            self.sock.setsockopt(socket.SOL_SOCKET, option, _timeval(seconds))
+            self._allowed[option] = seconds
+
+
+@functools.lru_cache(maxsize=64)
+def _timeval(seconds: float) -> bytes:
+    # Zero would mean: without end.
+    microseconds = max(1, int(seconds * 1_000_000))
+    return struct.pack("@ll", *divmod(microseconds, 1_000_000))
 
 
 def _is_code(code: bytes) -> bool:

@@ -25,6 +25,7 @@ class Mail:
     cc: tuple[Address, ...] = ()
     bcc: tuple[Address, ...] = ()
     sender: Address | None = None  # None: MAIL_FROM
+    envelope_from: Address | None = None  # where bounces go; None: the sender
     reply_to: Address | None = None
     subject: str = ""
     text: str | None = None
@@ -33,6 +34,7 @@ class Mail:
     attachments: tuple[Attachment, ...] = ()
     expires_at: float | None = None  # seconds since the epoch
     on_ambiguous: OnAmbiguous = "retry"
+    webhook: str | None = None  # where to tell what becomes of it; None: WEBHOOK_URL
 
     @property
     def recipients(self) -> tuple[Address, ...]:

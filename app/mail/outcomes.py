@@ -106,12 +106,23 @@ def _with_reply(phase: Phase, code: int) -> Decision:
     return Decision.DEFERRED if code < 500 else Decision.PERMANENT
 
 
-def recipient_is_deferred(code: int) -> bool:
-    """Whether a recipient refused with this code may be accepted later.
+def concerns_all_mail(failure: SmtpFailure) -> bool:
+    """Whether no other mail would have fared better: the server is away, or wants no login."""
+    return failure.phase in CONNECTING or decide(failure) is Decision.CONFIGURATION
 
-    552 here means "too many recipients" for old servers (RFC 5321 section 4.5.3.1.10).
+
+def recipient_is_deferred(code: int) -> bool:
+    """Whether a recipient refused with this code may be accepted later."""
+    return code < 500 or is_too_many(code)
+
+
+def is_too_many(code: int) -> bool:
+    """Whether this answer to RCPT TO can mean "too many recipients in one transaction".
+
+    Old servers say 552 (RFC 5321 section 4.5.3.1.10). It may also be one full mailbox: whoever is
+    refused so again as the first of another transaction is deferred.
     """
-    return code < 500 or code == 552
+    return code in (452, 552)
 
 
 def _is_configuration(cause: BaseException | None) -> bool:

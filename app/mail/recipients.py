@@ -73,6 +73,12 @@ class RecipientBook:
             entry |= {"code": reply.code, "reply": _fitting(reply.text, room)}
         self._entries[email] = entry
 
+    def suppress(self, email: str, reason: str) -> None:
+        """Bounced without being asked."""
+        room = _REPLIES_MAX_BYTES // len(self._entries)
+        reply = _fitting(reason, room)
+        self._entries[email] = {"status": RecipientStatus.BOUNCED.value, "reply": reply}
+
     def refusal(self) -> tuple[int | None, str]:
         """Code and reason of one recipient not sent to, a deferred one before a bounced one."""
         for status in (RecipientStatus.DEFERRED, RecipientStatus.BOUNCED):
@@ -80,6 +86,8 @@ class RecipientBook:
                 if entry["status"] == status and "code" in entry:
                     reply = Reply(entry["code"], entry["reply"])
                     return reply.code, f"{email}: {reply}"
+                if entry["status"] == status and "reply" in entry:
+                    return None, f"{email}: {entry['reply']}"
         return None, "The mail was not sent."
 
     def as_result(self) -> dict[str, dict[str, Any]]:

@@ -39,6 +39,8 @@ def check_encodable(text: str) -> str:
 
 def clean_reply(raw: bytes, max_bytes: int = REPLY_MAX_BYTES) -> str:
     """A server's reply on one line: no control characters, at most `max_bytes` in UTF-8."""
+    if len(raw) <= max_bytes and raw.isascii() and (usual := raw.decode("ascii")).isprintable():
+        return " ".join(usual.split())
     text = raw[: max_bytes * 4].decode("utf-8", "replace")
     line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
     return shorten(line, max_bytes)

@@ -8,9 +8,11 @@ import ssl
 from collections.abc import Callable
 
 from app.mail.client import Server, Timeouts
-from app.mail.outcomes import Phase, SmtpFailure
+from app.mail.health import Health
+from app.mail.outcomes import Phase, SmtpFailure, concerns_all_mail
 from app.mail.settings import MailSettings, MailSettingsError
-from app.mail.smtp import Accepted, Connection, Envelope, Unsendable
+from app.mail.smtp import Connection
+from app.mail.transaction import Transaction
 
 CONNECTION_MAX_AGE_SECONDS = 300
 CHECK_AFTER_IDLE_SECONDS = 5
@@ -31,31 +33,54 @@ class SmtpTransport:
         # The connections no thread uses now, latest used last. `append` and `pop` are atomic.
         self._idle: list[Connection] = []
         self._closed = False
+        self.health = Health(monotonic)
 
-    def send(self, envelope: Envelope) -> Accepted:
-        """Raises SmtpFailure, Unsendable."""
-        connection = self._take()
-        if connection:
-            try:
-                return self._send_over(connection, envelope)
-            except SmtpFailure as failure:
-                if not _connection_was_dead(failure):
-                    raise
-        return self._send_over(Connection(self._server, self._monotonic), envelope)
+    def send(self, transaction: Transaction) -> None:
+        """Raises what `Transaction.run` does."""
+        try:
+            self._send(transaction)
+        except SmtpFailure as failure:
+            if concerns_all_mail(failure):
+                self.health.failed(failure)
+            raise
+        self.health.succeeded()
+
+    def probe(self) -> None:
+        """Connects and logs in, as for a mail, and keeps the connection. Raises SmtpFailure."""
+        try:
+            connection = Connection(self._server, self._monotonic)
+        except SmtpFailure as failure:
+            self.health.failed(failure)
+            raise
+        self.health.succeeded()
+        self._give_back(connection)
 
     def close(self) -> None:
         """Says goodbye on idle connections; those in use are closed when their mail is through."""
         self._closed = True
         self._quit_idle(older_than_seconds=-1)
 
-    def _send_over(self, connection: Connection, envelope: Envelope) -> Accepted:
+    def _send(self, transaction: Transaction) -> None:
+        connection = self._take()
+        if connection:
+            try:
+                return self._send_over(connection, transaction)
+            except SmtpFailure as failure:
+                if not _connection_was_dead(failure):
+                    raise
+        return self._send_over(Connection(self._server, self._monotonic), transaction)
+
+    def _send_over(self, connection: Connection, transaction: Transaction) -> None:
         try:
-            accepted = connection.send(envelope)
-        except (SmtpFailure, Unsendable):
+            connection.run(transaction)
+        except Exception:
             self._give_back(connection)
             raise
+        except BaseException:
+            # Interrupted between two steps; the server may wait for the next.
+            connection.close()
+            raise
         self._give_back(connection)
-        return accepted
 
     def _take(self) -> Connection | None:
         """A connection that most probably still lives, or None."""

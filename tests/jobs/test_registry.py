@@ -222,6 +222,19 @@ def test_a_wrong_mail_setting_is_told() -> None:
         load_job_types(Settings(mail_from="nobody"))
 
 
+def test_a_wrong_webhook_is_told() -> None:
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    with pytest.raises(JobModuleError, match="WEBHOOK_URL: Must begin with https://"):
+        load_job_types(Settings(webhook_url="http://hooks.example/", webhook_secret=secret))
+
+
+def test_an_internal_job_type_is_found_but_not_among_those_to_submit() -> None:
+    job_type("inner", internal=True)(run)
+
+    assert find("inner").internal
+    assert "inner" not in known()
+
+
 def test_loading_again_is_no_error(write_module: Any) -> None:
     write_module("again", "from app.jobs import job_type\n@job_type('again')\ndef f(job): ...")
     load("again")

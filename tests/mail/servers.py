@@ -41,13 +41,13 @@ class Certificates:
 def make_certificates(
     folder: Path, names: str = "DNS:localhost,IP:127.0.0.1", days: int = 2
 ) -> Certificates:
-    """`names` are the server's, as OpenSSL writes a subjectAltName."""
+    """`names` are the server's, as OpenSSL writes a subjectAltName. `days` below 0: expired."""
     folder.mkdir(parents=True, exist_ok=True)
     new_key = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes"]
     extensions = folder / "server.ext"
     extensions.write_text(f"subjectAltName={names}\nauthorityKeyIdentifier=keyid\n")
     steps = [
-        f"req -x509 -keyout ca.key -out ca.pem -days {days} -subj /CN=test-authority "
+        f"req -x509 -keyout ca.key -out ca.pem -days {abs(days)} -subj /CN=test-authority "
         "-addext keyUsage=critical,keyCertSign,cRLSign",
         "req -keyout server.key -out server.csr -subj /CN=test-server",
         "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial "
@@ -286,7 +286,7 @@ class ScriptedServer:
     stopping: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> ScriptedServer:
-        self._listener = socket.create_server((self.host, 0))
+        self._listener = socket.create_server((self.host, self.port))
         self.port = self._listener.getsockname()[1]
         self._open: list[socket.socket] = []
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -355,6 +355,11 @@ class Talk:
             pass
         finally:
             self.socket.close()
+
+    @property
+    def unread(self) -> bytes:
+        """What came together with the command that is answered now."""
+        return self._received
 
     def say(self, reply: str | bytes) -> None:
         self.socket.sendall(reply if isinstance(reply, bytes) else reply.encode() + b"\r\n")

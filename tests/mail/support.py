@@ -30,6 +30,7 @@ EXAMPLE = {
 class Settings:
     data_dir: Path = Path("data")
     retry_base_seconds: float = 30.0
+    max_retries: int | None = None
     smtp_host: str = ""
     smtp_port: int | None = None
     smtp_username: str = ""
@@ -40,6 +41,16 @@ class Settings:
     smtp_max_messages_per_connection: int = 100
     mail_from: str = "Mailroom <mailroom@localhost>"
     mail_allowed_from: tuple[str, ...] = ()
+    mail_dkim_domain: str = ""
+    mail_dkim_selector: str = ""
+    mail_dkim_key_file: str = ""
+    mail_suppression: bool = False
+    webhook_url: str = ""
+    webhook_secret: str = ""
+    webhook_events: tuple[str, ...] = ("sent", "deferred", "bounced", "failed")
+    webhook_allow_private: bool = False
+    key_prefix: str = ""
+    server_url: str = ""
     job_modules: tuple[str, ...] = ()
 
 

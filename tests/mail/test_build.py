@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import email
 import email.policy
+from collections.abc import Iterator
+from dataclasses import replace
 from email.message import EmailMessage
 from typing import Any
 
@@ -15,7 +18,8 @@ from app.mail.addresses import Address, parse_address
 from app.mail.build import InvalidMail, Stamp, build
 from app.mail.headers import UnsafeHeader, header_block
 from app.mail.mail import Attachment, Mail
-from tests.mail.servers import SmtpSink
+from app.queue.outcome import PermanentFailure
+from tests.mail.servers import ScriptedServer, SmtpSink
 from tests.mail.support import EXAMPLE, MakeMailer, make_job
 
 SENDER = Address("shop@example.com", "shop@example.com", "The Shop")
@@ -93,6 +97,42 @@ def test_no_text_makes_a_header_of_its_own_even_unchecked(text: str, place: str)
         assert "Bcc" not in part
     assert b"\0" not in head
     assert not [line for line in head.split(b"\r\n") if line.lower().startswith(b"bcc")]
+
+
+def test_no_text_makes_a_header_at_the_server(make_mailer: MakeMailer) -> None:
+    """All of it as if the schema had let it through."""
+    arrived = 0
+    with SmtpSink() as sink:
+        mailer = make_mailer(sink)
+        for text in INJECTIONS:
+            for mail in mails_with(text):
+                with contextlib.suppress(PermanentFailure):
+                    mailer.send(make_job(), mail)
+                    arrived += 1
+        mails = sink.wait_for(arrived) if arrived else []
+    allowed = {*USUAL, "X-Mine", "Reply-To", "Cc", "Content-Disposition"}
+    for mail in mails:
+        assert mail.recipients == ["user@example.com"]
+        for part in email.message_from_bytes(mail.content).walk():
+            assert set(part.keys()) <= allowed
+    assert arrived > 10  # encoded words and the like do get through, as text
+
+
+def mails_with(text: str) -> Iterator[Mail]:
+    """One for each place where text can stand."""
+    named = Address("user@example.com", "user@example.com", text)
+    mail = Mail(to=TO, text="Hello")
+    yield replace(mail, subject=text)
+    yield replace(mail, to=(named,))
+    yield replace(mail, cc=(named,))
+    yield replace(mail, sender=named)
+    yield replace(mail, reply_to=named)
+    yield replace(mail, headers=(("X-Mine", text),))
+    yield replace(mail, headers=((f"X-{text}", "x"),))
+    yield replace(mail, attachments=(Attachment(text, "text/plain", b"x"),))
+    yield replace(mail, attachments=(Attachment("f", text, b"x"),))
+    yield replace(mail, to=(Address(text, text),))
+    yield replace(mail, envelope_from=Address(text, text))
 
 
 @pytest.mark.parametrize(
@@ -226,6 +266,33 @@ def test_bcc_recipients_stand_in_the_envelope_only(make_mailer: MakeMailer) -> N
     assert mail.recipients == ["user@example.com", "c@example.com", "secret@example.com"]
     assert b"secret" not in mail.content
     assert mail.message["Cc"] == "c@example.com"
+
+
+@pytest.mark.parametrize("extensions", [("SMTPUTF8", "8BITMIME"), ("SMTPUTF8", "SIZE 100000")])
+def test_parameters_are_used_as_they_are_offered(
+    make_mailer: MakeMailer, extensions: tuple[str, ...]
+) -> None:
+    with ScriptedServer(extensions=extensions) as server:
+        mailer = make_mailer(server)
+        for to in ("user@example.com", "dömi@example.com"):
+            job = make_job(EXAMPLE | {"to": to})
+            mailer.send(job, job.data)
+        plain, international = (line for line in server.commands if line.startswith("MAIL"))
+    size = "SIZE 100000" in extensions
+    assert ("SIZE=" in plain, "SIZE=" in international) == (size, size)
+    assert ("SMTPUTF8" in plain, "SMTPUTF8" in international) == (False, True)
+    assert "BODY" not in plain
+    assert ("BODY=8BITMIME" in international) == ("8BITMIME" in extensions)
+
+
+def test_bounces_go_where_the_mail_says(make_mailer: MakeMailer) -> None:
+    payload = EXAMPLE | {"from": "shop@example.com", "envelope_from": "bounces@example.com"}
+    with SmtpSink() as sink:
+        job = make_job(payload)
+        make_mailer(sink).send(job, job.data)
+        [mail] = sink.wait_for(1)
+    assert (mail.sender, mail.message["From"]) == ("bounces@example.com", "shop@example.com")
+    assert b"bounces" not in mail.content
 
 
 def test_names_and_addresses_that_are_not_ascii_arrive_intact(make_mailer: MakeMailer) -> None:

@@ -35,6 +35,18 @@ def test_a_connection_is_replaced_after_its_number_of_messages(make_mailer: Make
         server.wait_until(lambda: server.heard("QUIT") == 2)
 
 
+@pytest.mark.parametrize("goodbye", ["421 4.7.0 Five are enough", close])
+@pytest.mark.parametrize("extensions", [(), ("PIPELINING",)])
+def test_a_server_that_takes_five_messages_a_connection_gets_all(
+    make_mailer: MakeMailer, goodbye: Reply, extensions: tuple[str, ...]
+) -> None:
+    five: list[Reply] = ["250 OK"] * 5
+    script: dict[str, Reply | list[Reply]] = {"MAIL": [*five, goodbye, *five, goodbye]}
+    with ScriptedServer(script, extensions=extensions) as server:
+        send(make_mailer(server), times=12)
+        assert (server.connections, len(server.mails)) == (3, 12)
+
+
 def test_a_connection_is_replaced_when_it_is_old(make_mailer: MakeMailer) -> None:
     clock = Clock(now=0)
     with ScriptedServer() as server:

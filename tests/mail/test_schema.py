@@ -57,6 +57,7 @@ def test_text_is_another_name_of_message() -> None:
         ("cc.1", lambda text: {"cc": ["a@example.com", {"email": "a@b.test", "name": text}]}),
         ("bcc", lambda text: {"bcc": f"a@example.com{text}"}),
         ("from", lambda text: {"from": {"email": "a@example.com", "name": text}}),
+        ("envelope_from", lambda text: {"envelope_from": f"{text}@example.com"}),
         ("reply_to", lambda text: {"reply_to": {"email": "a@example.com", "name": text}}),
         ("headers", lambda text: {"headers": {"X-Mine": text}}),
         ("headers", lambda text: {"headers": {f"X-{text}": "x"}}),
@@ -91,6 +92,8 @@ def test_text_that_could_become_a_header_is_refused_by_field(
         ("to", {"to": [f"u{n}@example.com" for n in range(30)], "cc": ["a@example.com"] * 21}),
         ("to.1", {"to": ["a@example.com", "b"]}),
         ("from", {"from": ["a@example.com"]}),
+        ("envelope_from", {"envelope_from": "Bounces <b@example.com>"}),
+        ("envelope_from", {"envelope_from": ""}),
         ("subject", {"subject": 7}),
         ("subject", {"subject": "x" * 999}),
         ("message", {"message": ...}),
@@ -175,7 +178,7 @@ def test_a_time_to_expire_may_be_written_in_two_ways() -> None:
         (("example.com",), "mailroom@localhost", True),
     ],
 )
-@pytest.mark.parametrize("field", ["from", "reply_to"])
+@pytest.mark.parametrize("field", ["from", "reply_to", "envelope_from"])
 def test_only_allowed_senders_may_be_named(
     make_mailer: MakeMailer, allowed: tuple[str, ...], sender: str, is_allowed: bool, field: str
 ) -> None:
@@ -193,3 +196,41 @@ def test_a_default_sender_that_is_no_address_is_told_at_the_start(
 ) -> None:
     with pytest.raises(MailSettingsError, match="^MAIL_FROM: "):
         make_mailer(mail_from=mail_from)
+
+
+HTTPS, MAILTO = "<https://example.com/u/1>", "<mailto:leave@example.com>"
+ONE_CLICK = "List-Unsubscribe=One-Click"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"List-Unsubscribe": HTTPS},
+        {"List-Unsubscribe": f"{MAILTO}, {HTTPS}"},
+        {"List-Unsubscribe": HTTPS, "List-Unsubscribe-Post": ONE_CLICK},
+        {"list-unsubscribe": f"{HTTPS}, {MAILTO}", "LIST-UNSUBSCRIBE-POST": ONE_CLICK},
+    ],
+)
+def test_a_list_can_be_left(headers: dict[str, str]) -> None:
+    assert dict(load(headers=headers).headers) == headers
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"List-Unsubscribe": "https://example.com/u/1"},
+        {"List-Unsubscribe": f"{HTTPS} {MAILTO}"},
+        {"List-Unsubscribe": ""},
+        {"List-Unsubscribe-Post": ONE_CLICK},
+        {"List-Unsubscribe": MAILTO, "List-Unsubscribe-Post": ONE_CLICK},
+        {"List-Unsubscribe": f"{HTTPS}, {HTTPS}", "List-Unsubscribe-Post": ONE_CLICK},
+        {"List-Unsubscribe": HTTPS, "List-Unsubscribe-Post": "List-Unsubscribe=one-click"},
+        {
+            "List-Unsubscribe": HTTPS.replace("https", "http"),
+            "List-Unsubscribe-Post": ONE_CLICK,
+        },
+    ],
+)
+def test_a_way_to_leave_a_list_that_would_not_work_is_refused(headers: dict[str, str]) -> None:
+    [said] = errors(headers=headers)["headers"]
+    assert said.startswith("List-Unsubscribe")

@@ -68,6 +68,19 @@ def test_a_certificate_for_another_name_is_refused(
 
 
 @pytest.mark.parametrize("security", ["starttls", "tls"])
+def test_a_certificate_that_expired_is_refused(
+    make_mailer: MakeMailer, tmp_path: Path, security: str
+) -> None:
+    certificates = make_certificates(tmp_path, days=-1)
+    with SmtpSink(tls=security, certificates=certificates) as sink:
+        mailer = make_mailer(sink, smtp_security=security, smtp_ca_file=str(certificates.ca_file))
+        with pytest.raises(GiveBack) as raised:
+            send(mailer)
+        assert sink.mails == []
+    assert "expired" in raised.value.reason
+
+
+@pytest.mark.parametrize("security", ["starttls", "tls"])
 def test_a_certificate_by_an_unknown_authority_is_refused(
     make_mailer: MakeMailer, certificates: Certificates, security: str
 ) -> None:
@@ -84,6 +97,23 @@ def test_nothing_is_sent_when_starttls_is_not_offered(make_mailer: MakeMailer) -
             send(make_mailer(server, smtp_security="starttls", **LOGIN))
         assert [line.split()[0].upper() for line in server.commands] == ["EHLO"]
     assert "STARTTLS" in raised.value.reason
+
+
+def test_nothing_is_sent_when_starttls_is_no_longer_offered(
+    make_mailer: MakeMailer, certificates: Certificates
+) -> None:
+    """As when somebody between the two takes the offer out."""
+    ca_file = str(certificates.ca_file)
+    with SmtpSink(tls="starttls", certificates=certificates) as sink:
+        mailer = make_mailer(
+            sink, smtp_security="starttls", smtp_ca_file=ca_file, smtp_max_messages_per_connection=1
+        )
+        send(mailer)
+        port = sink.port
+    with ScriptedServer(port=port) as server:
+        with pytest.raises(GiveBack, match="STARTTLS"):
+            send(mailer)
+        assert (server.heard("MAIL"), server.mails) == (0, [])
 
 
 @pytest.mark.parametrize("answer", ["454 4.7.0 Not now", "502 Not implemented", "220 Go on"])
