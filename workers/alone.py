@@ -20,6 +20,8 @@ from workers.slot import Slot
 if TYPE_CHECKING:
     from workers.worker_base import Worker
 
+SENDING = "sending"  # what the process says when it is about to pass the point of no return
+
 # Not fork: the parent has threads, and the child would inherit their locks.
 _processes = multiprocessing.get_context("spawn")
 
@@ -29,7 +31,8 @@ def attempt_alone(
 ) -> Outcome | None:
     """The outcome of the job, run in a new process; None when that died without one.
 
-    `ready` is called when the process has loaded all it needs and begins the job.
+    `ready` is called when the process has loaded all it needs and begins the job. `job.sending`
+    follows what it says of the point of no return.
     """
     answer, answer_end = _processes.Pipe(duplex=False)
     lifeline_end, lifeline = _processes.Pipe(duplex=False)
@@ -44,7 +47,9 @@ def attempt_alone(
     try:
         answer.recv()
         ready()
-        outcome: Outcome | None = answer.recv()
+        while (said := answer.recv()) == SENDING:
+            job.sending = True
+        outcome: Outcome | None = said
     except EOFError:
         outcome = None
     finally:
@@ -77,6 +82,7 @@ def _child(
     threading.Thread(target=_end_with_the_parent, args=(lifeline,), daemon=True).start()
     prepare(config)
     worker = worker_class(config)
+    worker.announce_sending = lambda: answer.send(SENDING)
     answer.send("ready")
     answer.send(worker.attempt(job))
     # The job may have left threads behind; they must not keep the process.

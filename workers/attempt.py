@@ -18,6 +18,7 @@ from app.jobs import (
     find,
 )
 from app.queue import outcome as outcomes
+from app.queue.errors import LeaseLost, QueueUnavailable
 from app.queue.job import Job, backoff_ms
 from app.queue.outcome import AttemptEnded, Outcome
 from workers.slot import Interrupted
@@ -42,6 +43,11 @@ def attempt(
         except Exception as error:  # a delay that is no number, a subclass without its fields
             log.warning("Job %d (%s) ended unclearly", job.id, job.job_type, exc_info=True)
             return failed(job, f"Unusable {_described(end)} ({_described(error)})", config, rng)
+    except QueueUnavailable as error:  # nothing was tried, or the job would not have asked Redis
+        delay_ms = _delay_ms(config.retry_base_seconds)
+        return outcomes.released(job, delay_ms=delay_ms, reason=str(error))
+    except LeaseLost as error:
+        return outcomes.released(job, reason=str(error))
     except InvalidPayload as error:
         return outcomes.failed(job, f"Invalid payload: {error}", retry_in_ms=None)
     except BaseException as error:  # a job may even call sys.exit(); the worker stays
@@ -58,7 +64,7 @@ def failed(job: Job, error: str, config: Config, rng: random.Random) -> Outcome:
 def _as_the_job_chose(job: Job, end: AttemptEnded, config: Config) -> Outcome:
     reason = str(end.reason)
     if isinstance(end, JobCancelled):
-        return outcomes.cancelled(job, reason)
+        return outcomes.cancelled(job, reason, result=end.result)
     if isinstance(end, GiveBack):
         return outcomes.released(job, delay_ms=_delay_ms(end.delay_seconds), reason=reason)
     delay_ms = None

@@ -1,4 +1,4 @@
-"""Promotes what is due, reaps what died, trims what is old."""
+"""Promotes what is due, reaps what died, trims what is old, runs operations."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ REAP_LIMIT = 100
 TRIM_LIMIT = 100
 TRIM_EVERY_SECONDS = 60.0
 TRIM_CALLS = 50  # in a row; retries must not wait for a large clean-up
+OPERATE_SECONDS = 0.5  # in a row; retries must not wait for a large operation either
 DAY_MS = 86_400_000
 STAND_IN_SECONDS = 600.0
 
@@ -37,7 +38,8 @@ class Housekeeper:
         promotion = self._queue.promote(PROMOTE_LIMIT)
         self._reap()
         trimmed_all = time.monotonic() < self._trim_at or self._trim()
-        if promotion.next_due_ms == 0 or not trimmed_all:
+        operations_run = self._operate()
+        if promotion.next_due_ms == 0 or not trimmed_all or operations_run:
             return 0.0
         if promotion.next_due_ms is None:
             return self.interval_seconds
@@ -65,6 +67,14 @@ class Housekeeper:
             )
             if trimmed < TRIM_LIMIT:
                 self._trim_at = time.monotonic() + TRIM_EVERY_SECONDS
+                return True
+        return False
+
+    def _operate(self) -> bool:
+        """True when there is more to do for an operation."""
+        until = time.monotonic() + OPERATE_SECONDS
+        while self._queue.operate():
+            if time.monotonic() > until:
                 return True
         return False
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from app.queue.job import Job
 
@@ -41,6 +42,7 @@ class Slot:
         self.stopped_at = 0.0
         self._thread_id = 0
         self._kill: Callable[[], None] | None = None
+        self._shielded = False
         self._lock = threading.Lock()
 
     def begin(self, job: Job, timeout_seconds: float | None) -> None:
@@ -63,6 +65,21 @@ class Slot:
             if self.reason:  # told to stop before the process was there
                 kill()
 
+    @contextmanager
+    def shielded(self) -> Iterator[None]:
+        """An interruption waits for the end of the block, as where half a conversation with Redis
+        would leave the answer for the next one who asks. For the slot's own thread."""
+        with self._lock:
+            self._shielded = True
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._shielded = False
+                reason = self.reason
+            if reason:
+                raise reason
+
     def end(self) -> None:
         """After this no interruption comes any more. Twice does no harm."""
         with self._lock:
@@ -82,7 +99,8 @@ class Slot:
             self.stopped_at = time.monotonic()
             if self._kill:
                 self._kill()
-            elif not job.deaths:  # a job that runs alone has no process yet; see run_in_process
+            # A job that runs alone has no process yet; see run_in_process.
+            elif not job.deaths and not self._shielded:
                 _raise_in_thread(self._thread_id, reason)
 
 

@@ -9,11 +9,16 @@ import secrets
 import signal
 import socket
 import time
+from collections.abc import Callable
+from functools import cached_property, partial
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from app.config import Config
 from app.jobs import find
+from app.jobs.mail_service import breaker, mailer
+from app.mail.pacing import Pacing
 from app.queue import outcome as outcomes
 from app.queue.connection import connect
 from app.queue.errors import QueueUnavailable
@@ -21,10 +26,13 @@ from app.queue.job import Job
 from app.queue.jobqueue import CLAIM_MAX, JobQueue, Renewal, Turn, new_nonce
 from app.queue.outcome import Outcome
 from workers.alone import attempt_alone
+from workers.asking import Asking
 from workers.attempt import attempt, failed
 from workers.bell import Bell
 from workers.crew import Crew, timeout_of
+from workers.follow_ups import FollowUps, with_follow_ups
 from workers.housekeeping import StandIn
+from workers.journal import Journal, journals, left_behind
 from workers.keeper import Keeper
 from workers.slot import Cancelled, Interrupted, ShuttingDown, Slot, TimedOut
 from workers.wake import WakeWatch
@@ -49,7 +57,11 @@ class Worker:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.name = f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(2)}"
+        self.announce_sending: Callable[[], None] = lambda: None
         self._rng = random.Random()
+        self._slots: list[Slot] = []
+        if config.mail_domain_rate:
+            mailer().pace(Pacing(config.mail_domain_rate, lambda *ask: self._asking.take(*ask)))
 
     # ── One job ─────────────────────────────────────────────────────────────────────────────
 
@@ -64,7 +76,27 @@ class Worker:
 
     def attempt(self, job: Job) -> Outcome:
         """Runs the job and says how that ended. Raises nothing but Interrupted."""
-        return attempt(job, self.process_job, self.config, self._rng)
+        job.mark_sending = partial(self._asking.mark_sending, job)
+        try:
+            return attempt(job, self.process_job, self.config, self._rng)
+        finally:
+            job.mark_sending = None  # a job that refers to itself would wait for the collector
+
+    @cached_property
+    def _asking(self) -> Asking:
+        return Asking(self._queue, self._slots, lambda: self.announce_sending())
+
+    @cached_property
+    def _queue(self) -> JobQueue:
+        """Connects on first use: a child process rarely needs it."""
+        config = self.config
+        return JobQueue(
+            connect(config.server_url, name=f"mailroom-{self.name}"),
+            prefix=config.key_prefix,
+            search=config.search_index,
+            lease_ms=int(config.lease_seconds * 1000),
+            head_start_ms=int(config.priority_head_start_seconds * 1000),
+        )
 
     # ── All jobs ────────────────────────────────────────────────────────────────────────────
 
@@ -78,6 +110,7 @@ class Worker:
         log.info("Worker %s started, %d at once", self.name, self.config.worker_concurrency)
         code = 0
         try:
+            self._tell_for_the_dead()
             while not self._stopping:
                 self._step()
             self._shut_down()
@@ -90,18 +123,14 @@ class Worker:
 
     def _open(self) -> None:
         config = self.config
-        self._queue = JobQueue(
-            connect(config.server_url, name=f"mailroom-{self.name}"),
-            prefix=config.key_prefix,
-            lease_ms=int(config.lease_seconds * 1000),
-            head_start_ms=int(config.priority_head_start_seconds * 1000),
-        )
+        self._follow_ups = FollowUps(self._queue)
         self._stopping = False
         self._signalled = False
         self._started_at = time.time()
         self._claimed_at: float | None = None
         self._held: dict[tuple[int, str], Job] = {}  # claimed and not yet settled
         self._bell = Bell()
+        self._journal = Journal(self._journals, self.name)
         self._crew = Crew(
             config.worker_concurrency,
             self._bell,
@@ -109,6 +138,7 @@ class Worker:
             interrupted=self._interrupted,
             began=lambda slot: self._keeper.expect(slot),
         )
+        self._slots += self._crew.slots
         self._keeper = Keeper(
             self._queue,
             self.name,
@@ -127,6 +157,25 @@ class Worker:
         self._crew.start()
         self._keeper.start()
         self._wake.start()
+
+    @property
+    def _journals(self) -> Path:
+        return self.config.data_dir / "journal"
+
+    def _tell_for_the_dead(self) -> None:
+        """What workers on this machine finished while Redis was away, and could not tell."""
+        for path in journals(self._journals):
+            try:
+                with left_behind(path) as outcomes:
+                    for first in range(0, len(outcomes), CLAIM_MAX):
+                        self._tell(outcomes[first : first + CLAIM_MAX], path.stem)
+            except OSError as error:
+                log.error("The journal %s can't be read: %s", path.name, error)
+
+    def _tell(self, outcomes: list[Outcome], worker: str) -> None:
+        turn = self._turn_until_answered(outcomes, 0)
+        for outcome, verdict in zip(outcomes, turn.verdicts, strict=True):
+            log.warning("Job %d, from the journal of %s: %s", outcome.job_id, worker, verdict)
 
     def _step(self) -> None:
         """Settles what is finished, claims what there is room for, and waits for more."""
@@ -147,7 +196,7 @@ class Worker:
         finished = []
         for job, outcome in self._crew.take_finished(CLAIM_MAX):
             if outcome:
-                finished.append(outcome)
+                finished.append(with_follow_ups(job, outcome, time.time()))
             else:
                 self._held.pop(job.lease, None)
         return finished
@@ -165,16 +214,21 @@ class Worker:
         return len(turn.jobs)
 
     def _turn_until_answered(self, finished: list[Outcome], wanted: int) -> Turn:
-        """However long Redis is away: what was finished must be told.
+        """However long Redis is away: what was finished must be told, and is in the journal
+        meanwhile. What else is finished while it waits is added to `finished`.
 
         The same nonce each time, so that a claim whose answer was lost isn't made twice. Raises
         QueueUnavailable only when the time to stop is over. Claims nothing more once it stops.
         """
-        nonce, delay_seconds = new_nonce(), 0.1
+        nonce, delay_seconds, kept = new_nonce(), 0.1, 0
         while True:
             try:
+                self._follow_ups.submit(finished)
                 turn = self._queue.turn(self.name, finished, wanted, nonce=nonce)
             except QueueUnavailable as error:
+                finished += self._take_finished()
+                self._journal.keep(finished[kept:])
+                kept = len(finished)
                 if self._stopping and not finished:
                     return Turn()
                 if self._stopping and time.monotonic() > self._stop_by:
@@ -183,6 +237,7 @@ class Worker:
                 self._bell.wait(delay_seconds * self._rng.uniform(0.5, 1.0))
                 delay_seconds = min(delay_seconds * 2, 5.0)
             else:
+                self._journal.clear()
                 if wanted:
                     self._claimed_at = time.time()
                 return turn
@@ -216,6 +271,10 @@ class Worker:
         return attempt_alone(self, job, slot, ready=start_the_clock)
 
     def _interrupted(self, job: Job, reason: type[Interrupted]) -> Outcome | None:
+        if job.sending:
+            # Nobody can tell how that ended. When its lease has run out, the queue says so.
+            log.warning("Job %d was stopped after its point of no return", job.id)
+            return None
         if reason is TimedOut:
             error = f"Timed out after {timeout_of(job):g} s."
             return failed(job, error, self.config, self._rng)
@@ -247,8 +306,9 @@ class Worker:
         self._stop_by = time.monotonic() + STOP_GRACE_SECONDS
         self._crew.stop(ShuttingDown)
         self._settle_until(self._stop_by)
-        # Blocked in C code. They can't go on once this process has ended, which is now.
-        self._give_back(self._running())
+        # Blocked in C code. They can't go on once this process has ended, which is now. Where that
+        # may be too late to take back what they did, or can't be known, the lease runs out.
+        self._give_back([j for j in self._running() if not (j.sending or j.deaths)])
 
     def _give_back(self, jobs: list[Job]) -> None:
         if jobs:
@@ -308,6 +368,7 @@ class Worker:
             "busy": len(running),
             "started_at": self._started_at,
             "claimed_at": self._claimed_at,
+            "breaker": breaker(),
             "jobs": [
                 {"id": job.id, "job_type": job.job_type, "picked_at": job.picked_at}
                 for job in running

@@ -1,0 +1,101 @@
+"""The threads that run jobs stay, whatever happens."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from app.queue.job import Job
+from tests.workers.crews import TestCrew, loop_forever, make_job
+from tests.workers.processes import PATIENCE_SECONDS
+from workers.crew import SHORT_JOB_BUFFER
+from workers.slot import ShuttingDown
+
+
+def test_a_thread_survives_a_failure_that_is_not_the_jobs() -> None:
+    def run(job: Job) -> str:
+        if job.id == 1:
+            raise OSError("no more processes")
+        return "finished"
+
+    crew = TestCrew(1, run)
+    first, second = make_job(1), make_job(2)
+    crew.crew.hand_over([first, second])
+
+    finished = dict(enumerate(crew.finished(2)))
+
+    assert finished[0] == (first, None)
+    assert finished[1][0] is second
+    assert finished[1][1] is not None
+    assert crew.crew.unfinished == 0
+
+
+def test_there_is_room_for_as_many_jobs_as_threads() -> None:
+    crew = TestCrew(2, loop_forever)
+    assert crew.crew.room() == 2
+
+    crew.crew.hand_over([make_job(1)])
+    assert crew.crew.room() == 1
+
+    crew.crew.stop(ShuttingDown)
+
+
+def test_only_while_jobs_are_short_there_is_room_for_more() -> None:
+    crew = TestCrew(2, lambda job: time.sleep(0.01) if job.id == 0 else None)
+    # The estimate falls slowly, and a stutter of the machine lifts it.
+    for _ in range(20):
+        crew.crew.hand_over([make_job(number) for number in range(1, 201)])
+        crew.finished(200)
+        if crew.crew.room() > 2:
+            break
+    assert crew.crew.room() == 2 + SHORT_JOB_BUFFER
+
+    crew.crew.hand_over([make_job(0)])
+    crew.finished(1)
+
+    assert crew.crew.room() == 2
+
+
+def test_what_no_thread_has_begun_can_be_taken_back() -> None:
+    jobs = [make_job(number) for number in range(1, 5)]
+    crew = TestCrew(1, loop_forever)
+    crew.crew.hand_over(jobs)
+    slot = crew.running(jobs[0])
+
+    assert crew.crew.take_unbegun() == jobs[1:]
+
+    assert crew.crew.unfinished == 1
+    slot.stop(jobs[0], ShuttingDown)
+    crew.finished(1)
+
+
+def test_waiting_ends_when_a_job_finishes() -> None:
+    goes_on = threading.Event()
+    crew = TestCrew(2, lambda _job: goes_on.wait(PATIENCE_SECONDS))
+    crew.crew.hand_over([make_job(1), make_job(2)])
+    threading.Timer(0.05, goes_on.set).start()
+
+    crew.crew.wait(PATIENCE_SECONDS)
+
+    assert crew.crew.take_finished(10)
+
+
+@pytest.mark.parametrize("others", [1, 5])
+def test_waiting_goes_on_while_a_long_job_that_followed_short_ones_runs(others: int) -> None:
+    crew = TestCrew(2, lambda job: loop_forever() if job.id <= others else None)
+    for _ in range(20):
+        crew.crew.hand_over([make_job(number) for number in range(101, 301)])
+        crew.finished(200)
+        if crew.crew.room() > 2:
+            break
+    assert crew.crew.room() > 2
+    crew.crew.hand_over([make_job(number) for number in range(1, others + 1)])
+
+    began = time.monotonic()
+    crew.crew.wait(0.2)
+
+    assert time.monotonic() - began >= 0.19, "it came back although nothing had happened"
+    crew.crew.take_unbegun()
+    crew.crew.stop(ShuttingDown)

@@ -1,0 +1,82 @@
+"""The jobs that follow from how an attempt ended, such as events about a mail."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from app.jobs import UnknownJobType, find
+from app.queue.errors import IdempotencyConflict, QueueFull
+from app.queue.job import Job, Priority
+from app.queue.jobqueue import JobQueue
+from app.queue.outcome import Outcome
+from app.queue.submission import NewJob, pack
+
+log = logging.getLogger(__name__)
+
+WAITING_MAX = 10_000
+
+
+def with_follow_ups(job: Job, outcome: Outcome, now: float) -> Outcome:
+    """The outcome with the jobs that its job type makes of it. Raises nothing."""
+    try:
+        follow_ups = find(job.job_type).follow_ups
+        if follow_ups is None:
+            return outcome
+        jobs = tuple(follow_ups(job, outcome, now))
+        for one in jobs:
+            pack(one)  # what the queue would refuse must not stop the worker later
+    except UnknownJobType:
+        return outcome
+    except Exception:
+        log.exception("Job %d (%s): what follows from it is lost", job.id, job.job_type)
+        return outcome
+    return replace(outcome, follow_ups=jobs)
+
+
+class FollowUps:
+    """Submits the jobs that follow from outcomes, before these are told: none is lost when the
+    worker dies in between, and the same key makes a repeat harmless."""
+
+    def __init__(self, queue: JobQueue) -> None:
+        self._queue = queue
+        self._waiting: list[NewJob] = []
+
+    def submit(self, outcomes: Iterable[Outcome]) -> None:
+        """Raises QueueUnavailable: then the outcomes must wait as well.
+
+        But a full queue must drain, so for that no outcome waits: the jobs do, up to
+        `WAITING_MAX`, until a later call.
+        """
+        new = [job for outcome in outcomes for job in outcome.follow_ups]
+        jobs = list(dict.fromkeys([*self._waiting, *new]))
+        if not jobs:
+            return
+        try:
+            answers = self._queue.submit_many(jobs)
+        except QueueFull as error:
+            self._waiting = jobs[-WAITING_MAX:]
+            log.error("%d jobs that follow from others wait, or are lost: %s", len(jobs), error)
+            return
+        self._waiting = []
+        for answer in answers:
+            if isinstance(answer, IdempotencyConflict):
+                log.error("A job that follows from another is lost: %s", answer)
+
+
+def recalled(found: Iterable[dict[str, Any]]) -> tuple[NewJob, ...]:
+    """Follow-ups as they were before they were written down as JSON. Raises TypeError, ValueError,
+    KeyError when they can't be."""
+    return tuple(
+        NewJob(
+            **one
+            | {
+                "priority": Priority(one["priority"]),
+                "tags": tuple(one["tags"]),
+                "people": tuple(one["people"]),
+            }
+        )
+        for one in found
+    )
