@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import redis
@@ -19,7 +19,8 @@ SECURITY_HEADERS = (
     (
         "Content-Security-Policy",
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+        "connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; "
+        "frame-ancestors 'none'",
     ),
     ("X-Content-Type-Options", "nosniff"),
     ("Referrer-Policy", "same-origin"),
@@ -42,12 +43,17 @@ def create_app(
     from flask import Flask
 
     from app.api import register as register_api
+    from app.cli import register as register_cli
     from app.config import Config, ConfigError
     from app.dashboard import register as register_dashboard
     from app.jobs import JobModuleError, load_job_types
+    from app.queue.audit import Audit
     from app.queue.inspector import Inspector
     from app.queue.jobqueue import JobQueue
+    from app.queue.operations import Operations
     from app.queue.scripts import script_source
+    from app.queue.suppressions import Suppressions
+    from app.security import register as register_security
 
     config = config or Config.load()
     try:
@@ -55,20 +61,28 @@ def create_app(
     except JobModuleError as error:
         raise ConfigError(str(error)) from error
     client = client or _connect(config)
-    source = source or script_source
 
     app = Flask(__name__, template_folder="../templates", static_folder="../static")
     app.extensions["config"] = config
+    shared: dict[str, Any] = {
+        "prefix": config.key_prefix,
+        "search": config.search_index,
+        "source": source or script_source,
+    }
     app.extensions["queue"] = JobQueue(
         client,
-        prefix=config.key_prefix,
         lease_ms=round(config.lease_seconds * 1000),
         head_start_ms=round(config.priority_head_start_seconds * 1000),
-        source=source,
+        **shared,
     )
-    app.extensions["inspector"] = Inspector(client, prefix=config.key_prefix, source=source)
+    app.extensions["inspector"] = Inspector(client, **shared)
+    app.extensions["operations"] = Operations(client, **shared)
+    app.extensions["audit"] = Audit(client, prefix=config.key_prefix)
+    app.extensions["suppressions"] = Suppressions(client, prefix=config.key_prefix)
     register_api(app)
     register_dashboard(app)
+    register_security(app, config)
+    register_cli(app)
     app.after_request(_secure)
     return app
 
@@ -87,7 +101,8 @@ def _connect(config: Config) -> redis.Redis:
 
 
 def _secure(response: Response) -> Response:
-    response.headers.extend(SECURITY_HEADERS)
+    for name, value in SECURITY_HEADERS:
+        response.headers.setdefault(name, value)  # a mail in its frame has a policy of its own
     if response.cache_control.no_cache is None:  # static files may be kept, and asked about
         response.headers["Cache-Control"] = "no-store"
     return response

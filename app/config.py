@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import hashlib
 import ipaddress
@@ -34,6 +35,7 @@ class Config:
     port: int
     data_dir: Path
     allow_insecure: bool
+    secret_key: str
     log_level: str
     web_workers: int
     web_threads: int
@@ -46,6 +48,7 @@ class Config:
     redis_ssl_ca_file: str
     redis_server_bin: str
     key_prefix: str
+    search_index: bool
 
     worker_processes: int
     worker_concurrency: int
@@ -71,6 +74,16 @@ class Config:
     smtp_max_messages_per_connection: int
     mail_from: str
     mail_allowed_from: tuple[str, ...]
+    mail_domain_rate: tuple[tuple[str, float], ...]  # domain or "*", mails a second
+    mail_dkim_domain: str
+    mail_dkim_selector: str
+    mail_dkim_key_file: str
+    mail_suppression: bool
+
+    webhook_url: str
+    webhook_secret: str
+    webhook_events: tuple[str, ...]
+    webhook_allow_private: bool
 
     @classmethod
     def load(cls, env_file: str | None = ".env") -> Config:
@@ -168,6 +181,10 @@ def _flag(env: Env, name: str) -> Any:
     return read(name, error_messages={"invalid": "Must be 1 (on) or 0 (off)."})
 
 
+def _flag_on(env: Env, name: str) -> Any:
+    return _flag(env, name) if _given(env, name) else True
+
+
 def _choice(default: str, *allowed: str) -> Callable[[Env, str], Any]:
     def read(env: Env, name: str) -> Any:
         if not _given(env, name):
@@ -192,6 +209,50 @@ def _names(pattern: str, what: str) -> Callable[[Env, str], Any]:
     return read
 
 
+def _some_of(*allowed: str) -> Callable[[Env, str], Any]:
+    """Some of these, all of them by default, in this order."""
+
+    def check(values: Any) -> None:
+        if not set(values) <= set(allowed):
+            raise ValidationError(f"Must be some of: {', '.join(allowed)}.")
+
+    def read(env: Env, name: str) -> Any:
+        if not _given(env, name):
+            return allowed
+        # environs answers None for what is invalid; `seal` tells.
+        asked = env.list(name, subcast=str.strip, validate=check) or ()
+        return tuple(value for value in allowed if value in asked)
+
+    return read
+
+
+_RATE = re.compile(r"([^\s=@,]+)\s*=\s*(\d{1,6})\s*/\s*(s|min|h)")
+_UNIT_SECONDS = {"s": 1, "min": 60, "h": 3600}
+
+
+def _rates(env: Env, name: str) -> Any:
+    """`gmail.com=20/s, *=50/s` as pairs of a domain and how many a second."""
+
+    def check(values: Any) -> None:
+        found = [_RATE.fullmatch(value) for value in values]
+        for value, match in zip(values, found, strict=True):
+            if not match or not int(match[2]):
+                raise ValidationError(
+                    f"{value!r} is not a rate like gmail.com=20/s: a domain or *, =, a whole "
+                    "number from 1 to 999999, and /s, /min or /h."
+                )
+        domains = [match[1].lower() for match in found if match]
+        for domain in sorted(set(domains)):
+            if domains.count(domain) > 1:
+                raise ValidationError(f"{domain!r} has more than one rate.")
+
+    if not _given(env, name):
+        return ()
+    parts = env.list(name, subcast=str.strip, validate=check)
+    matches = [match for part in parts or () if (match := _RATE.fullmatch(part))]
+    return tuple((m[1].lower(), int(m[2]) / _UNIT_SECONDS[m[3]]) for m in matches)
+
+
 _SERVER_URL = validate.Regexp(
     r"(rediss?|unix)://.+", error="Must start with redis://, rediss:// or unix://."
 )
@@ -199,6 +260,24 @@ _SERVER_URL = validate.Regexp(
 
 def _url(env: Env, name: str) -> Any:
     return env.str(name, validate=_SERVER_URL) if _given(env, name) else ""
+
+
+def _secret(env: Env, name: str) -> Any:
+    long_enough = validate.Length(min=32, error="Must have at least {min} characters.")
+    return env.str(name, validate=long_enough) if _given(env, name) else ""
+
+
+def _webhook_secret(env: Env, name: str) -> Any:
+    def check(value: str) -> None:
+        prefix, _, secret = value.partition("_")
+        try:
+            size = len(base64.b64decode(secret, validate=True))
+        except ValueError:
+            size = 0
+        if prefix != "whsec" or not 24 <= size <= 64:
+            raise ValidationError("Must be whsec_ and then 24 to 64 bytes in base64.")
+
+    return env.str(name, validate=check) if _given(env, name) else ""
 
 
 def _path(default: str) -> Callable[[Env, str], Any]:
@@ -211,6 +290,7 @@ _READERS: dict[str, Callable[[Env, str], Any]] = {
     "port": _number(8000, 1, 65535, int),
     "data_dir": _path("data"),
     "allow_insecure": _flag,
+    "secret_key": _secret,
     "log_level": _choice("INFO", "DEBUG", "INFO", "WARNING", "ERROR"),
     "web_workers": _number(2, 1, 64, int),
     "web_threads": _number(4, 1, 256, int),
@@ -222,6 +302,7 @@ _READERS: dict[str, Callable[[Env, str], Any]] = {
     "redis_ssl_ca_file": _text(),
     "redis_server_bin": _text(),
     "key_prefix": _text(),
+    "search_index": _flag_on,
     "worker_processes": _number(1, 0, 64, int),
     "worker_concurrency": _number(16, 1, 250, int),
     "job_modules": _names(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", "the name of a Python module"),
@@ -245,6 +326,15 @@ _READERS: dict[str, Callable[[Env, str], Any]] = {
     "smtp_max_messages_per_connection": _number(100, 1, 100_000, int),
     "mail_from": _text("Mailroom <mailroom@localhost>"),
     "mail_allowed_from": _names(r"[^\s@,]*@?[^\s@,]+", "an address or a domain"),
+    "mail_domain_rate": _rates,
+    "mail_dkim_domain": _text(),
+    "mail_dkim_selector": _text(),
+    "mail_dkim_key_file": _text(),
+    "mail_suppression": _flag_on,
+    "webhook_url": _text(),
+    "webhook_secret": _webhook_secret,
+    "webhook_events": _some_of("sent", "deferred", "bounced", "failed"),
+    "webhook_allow_private": _flag,
 }
 assert list(_READERS) == [f.name for f in fields(Config)]
 
@@ -263,6 +353,8 @@ def _check_together(config: Config) -> None:
             f"SMTP_SECURITY: 'none' would send mail to {config.smtp_host} in the clear. "
             "Use starttls or tls, or set SMTP_ALLOW_PLAINTEXT=1."
         )
+    if config.webhook_url and not config.webhook_secret:
+        problems.append("WEBHOOK_SECRET: must be set with WEBHOOK_URL: every event is signed.")
     if problems:
         raise ConfigError("\n".join(problems))
 

@@ -100,6 +100,20 @@ def test_all_errors_come_at_once_each_with_its_name_and_what_is_allowed(load: Lo
         ("JOB_MODULES", "a.py,b c"),
         ("SMTP_SECURITY", "ssl"),
         ("MAIL_ALLOWED_FROM", "two words"),
+        ("MAIL_DOMAIN_RATE", "gmail.com=20"),
+        ("MAIL_DOMAIN_RATE", "gmail.com=0/s"),
+        ("MAIL_DOMAIN_RATE", "gmail.com=-1/s"),
+        ("MAIL_DOMAIN_RATE", "gmail.com=2/day"),
+        ("MAIL_DOMAIN_RATE", "20/s"),
+        ("MAIL_DOMAIN_RATE", "a.example=1/s,,b.example=1/s"),
+        ("MAIL_DOMAIN_RATE", "a.example=1/s,A.example=2/s"),
+        ("SECRET_KEY", "short"),
+        ("MAIL_SUPPRESSION", "maybe"),
+        ("WEBHOOK_EVENTS", "sent,opened"),
+        ("WEBHOOK_SECRET", "secret"),
+        ("WEBHOOK_SECRET", "whsec_c2hvcnQ="),
+        ("WEBHOOK_SECRET", "whsec_not base64"),
+        ("WEBHOOK_ALLOW_PRIVATE", "maybe"),
     ],
 )
 def test_a_malformed_value_is_refused_by_name(load: Load, name: str, value: str) -> None:
@@ -127,6 +141,16 @@ def test_mail_in_the_clear_must_be_asked_for(load: Load) -> None:
     with pytest.raises(ConfigError, match="SMTP_ALLOW_PLAINTEXT=1"):
         load(SMTP_HOST="smtp.example", SMTP_SECURITY="none")
     assert load(SMTP_HOST="127.0.0.1", SMTP_SECURITY="none").smtp_security == "none"
+
+
+def test_events_have_a_secret_and_an_order_of_their_own(load: Load) -> None:
+    with pytest.raises(ConfigError, match="^WEBHOOK_SECRET: must be set with WEBHOOK_URL"):
+        load(WEBHOOK_URL="https://hooks.example/")
+    secret = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+    config = load(
+        WEBHOOK_URL="https://hooks.example/", WEBHOOK_SECRET=secret, WEBHOOK_EVENTS="failed, sent"
+    )
+    assert config.webhook_events == ("sent", "failed")
 
 
 def test_the_environment_goes_before_the_env_file(load: Load, tmp_path: Path) -> None:
@@ -211,6 +235,21 @@ def test_a_socket_folder_that_others_could_write_into_is_refused(tmp_path: Path)
 def test_a_password_is_not_printed() -> None:
     assert without_password("redis://user:secret@host:6379/0") == "redis://***@host:6379/0"
     assert without_password("redis://host:6379/0") == "redis://host:6379/0"
+
+
+def test_rates_are_pairs_of_a_domain_and_mails_a_second(load: Load) -> None:
+    config = load(MAIL_DOMAIN_RATE="GMail.com=20/s, a.example = 90/min ,*=36/h")
+    assert config.mail_domain_rate == (("gmail.com", 20.0), ("a.example", 1.5), ("*", 0.01))
+    assert load().mail_domain_rate == ()
+
+
+def test_a_wrong_rate_says_what_a_rate_is(load: Load) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load(MAIL_DOMAIN_RATE="*=50/s,gmail.com:20")
+    assert str(caught.value) == (
+        "MAIL_DOMAIN_RATE: 'gmail.com:20' is not a rate like gmail.com=20/s: a domain or *, =, "
+        "a whole number from 1 to 999999, and /s, /min or /h."
+    )
 
 
 def test_settings_cannot_be_changed(load: Load) -> None:

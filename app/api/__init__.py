@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.api import errors, health, views
+from app.api import actions, errors, health, suppressions, views
 
 
 def register(app: Flask) -> None:
+    # These have their endpoints on the same blueprint.
+    assert actions.bp is suppressions.bp is views.bp
     app.register_blueprint(views.bp)
     app.register_blueprint(health.bp)
     errors.register(app)

@@ -59,6 +59,8 @@ def job_data(job: Job, configured_max_retries: int | None) -> dict[str, Any]:
         "attempts": job.attempts,
         "deaths": job.deaths,
         "cancel_requested": job.cancel_requested,
+        "sending": job.sending,
+        "unconfirmed": job.unconfirmed,
     }
 
 

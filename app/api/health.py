@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from flask import Blueprint, Response
 
 from app.api.answers import json_response
@@ -19,19 +21,26 @@ def healthz() -> Response:
 
 @bp.get("/readyz")
 def readyz() -> Response:
-    reasons = _reasons()
-    if not reasons:
-        return json_response({"status": "ok", "reasons": []})
-    response = json_response({"status": "unavailable", "reasons": reasons}, 503)
+    """An SMTP server that is away is a warning: restarting us, or sending the load balancer
+    elsewhere, would not mend it, and jobs are still taken in."""
+    try:
+        queue().check_writable()
+        stats = inspector().stats()
+    except QueueError:
+        return _unavailable("Redis can't be written to.")
+    if not stats["workers_alive"]:
+        return _unavailable("No main worker is alive.")
+    return json_response({"status": "ok", "reasons": [], "warnings": _warnings(stats)})
+
+
+def _unavailable(reason: str) -> Response:
+    response = json_response({"status": "unavailable", "reasons": [reason], "warnings": []}, 503)
     response.headers["Retry-After"] = "5"
     return response
 
 
-def _reasons() -> list[str]:
-    """Why jobs would not be done now; empty when they would."""
-    try:
-        queue().check_writable()
-        workers_alive = inspector().stats()["workers_alive"]
-    except QueueError:
-        return ["Redis can't be written to."]
-    return [] if workers_alive else ["No main worker is alive."]
+def _warnings(stats: dict[str, Any]) -> list[str]:
+    return [
+        f"Worker {breaker['worker']} sends no mail: {breaker['reason']}"
+        for breaker in stats["breakers"]
+    ]

@@ -9,7 +9,13 @@ from typing import Any
 from apispec import APISpec
 from apispec.ext.marshmallow import MarshmallowPlugin
 
-from app.api import schemas
+from app.api import (
+    action_schemas,
+    openapi_actions,
+    openapi_suppressions,
+    schemas,
+    suppression_schemas,
+)
 from app.api.openapi_answers import ANSWERS
 from app.api.submission import IDEMPOTENCY_HEADER
 from app.jobs import known
@@ -44,14 +50,20 @@ def _document(job_types: tuple[str, ...]) -> bytes:
         plugins=[plugin],
     )
     _describe_fields(plugin)
-    for name, schema in ANSWERS.items():
+    for name, schema in (ANSWERS | openapi_actions.ANSWERS | openapi_suppressions.ANSWERS).items():
         spec.components.schema(name, schema)
     spec.components.schema("Submission", schema=schemas.Submission)
     submission = spec.components.schemas["Submission"]
     submission["properties"]["job_type"] = {"type": "string", "enum": list(job_types)}
     submission["not"] = {"required": ["delay_seconds", "run_at"]}
     spec.components.schema("Batch", _BATCH)
-    for path, operations in _paths().items():
+    spec.components.schema("JobFilter", schema=action_schemas.JobFilter)
+    spec.components.schema("JobsAction", schema=action_schemas.JobsAction)
+    spec.components.schemas["JobsAction"] |= openapi_actions.JOBS_ACTION_RULES
+    spec.components.schema("NewSuppression", schema=suppression_schemas.NewSuppression)
+    spec.components.schema("SuppressionReason", schema=suppression_schemas.SuppressionReason)
+    more_paths = openapi_actions.paths(_operation) | openapi_suppressions.paths(_operation)
+    for path, operations in (_paths() | more_paths).items():
         spec.path(path, operations=operations)
     return json.dumps(spec.to_dict()).encode()
 
@@ -61,6 +73,7 @@ def _describe_fields(plugin: MarshmallowPlugin) -> None:
     plugin.map_to_openapi_type(schemas.Number, "number", None)
     plugin.map_to_openapi_type(schemas.WholeNumber, "integer", None)
     plugin.map_to_openapi_type(schemas.QueryNumber, "integer", None)
+    plugin.map_to_openapi_type(action_schemas.Flag, "boolean", None)
     assert plugin.converter is not None
     plugin.converter.add_attribute_function(_own_field)
 

@@ -71,6 +71,14 @@ ANSWERS: dict[str, Schema] = {
             "attempts": _COUNT,
             "deaths": {**_COUNT, "description": "Attempts whose worker died."},
             "cancel_requested": {"type": "boolean"},
+            "sending": {
+                "type": "boolean",
+                "description": "The attempt passed its point of no return.",
+            },
+            "unconfirmed": {
+                "type": "boolean",
+                "description": "An earlier attempt passed its point of no return and died.",
+            },
         }
     ),
     "Attempt": _object(
@@ -85,6 +93,14 @@ ANSWERS: dict[str, Schema] = {
         }
     ),
     "Worker": _object({"name": _TEXT, "last_seen_at": {"type": "number"}}, closed=False),
+    "Breaker": _object(
+        {
+            "worker": _TEXT,
+            "reason": {**_TEXT, "description": "Why this worker sends no mail now."},
+            "since": {"type": "number"},
+            "next_probe_at": {"type": "number"},
+        }
+    ),
     "Stats": _object(
         {
             "counts": _object({s.value: _COUNT for s in Status}),
@@ -95,6 +111,7 @@ ANSWERS: dict[str, Schema] = {
             "last_minute": _COUNTS,
             "oldest_pending_seconds": _or_null("number"),
             "workers_alive": _COUNT,
+            "breakers": _list(_ref("Breaker")),
             "revision": _COUNT,
         }
     ),
@@ -136,7 +153,11 @@ ANSWERS: dict[str, Schema] = {
         }
     ),
     "HealthAnswer": _object(
-        {"status": {"enum": ["ok", "unavailable"]}, "reasons": _list(_TEXT)},
-        optional=("reasons",),
+        {
+            "status": {"enum": ["ok", "unavailable"]},
+            "reasons": _list(_TEXT),
+            "warnings": {**_list(_TEXT), "description": "What is amiss but stops no jobs."},
+        },
+        optional=("reasons", "warnings"),
     ),
 }

@@ -12,7 +12,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.api.errors import ApiError, InvalidFields, by_field
 from app.api.schemas import Batch, Submission
-from app.jobs import InvalidPayload, UnknownJobType, find, strict_json
+from app.jobs import InvalidPayload, Summary, UnknownJobType, find, strict_json
 from app.queue.job import Priority
 from app.queue.submission import NewJob
 
@@ -63,8 +63,10 @@ def read_idempotency_key(request: Request) -> str | None:
 def read_job(body: Any, idempotency_key: str | None) -> NewJob:
     """One job to submit. Raises InvalidFields, with everything that is wrong, PayloadTooLarge."""
     fields, errors = _load(body)
+    summary = Summary()
     if "job_type" in fields:
-        errors |= _job_type_errors(fields["job_type"], fields.get("payload"))
+        summary, job_type_errors = _check_payload(fields["job_type"], fields.get("payload"))
+        errors |= job_type_errors
     if "delay_seconds" in fields and "run_at" in fields:
         errors["run_at"] = ["Give either run_at or delay_seconds."]
     if errors:
@@ -80,6 +82,8 @@ def read_job(body: Any, idempotency_key: str | None) -> NewJob:
         max_retries=fields.get("max_retries"),
         tags=tuple(dict.fromkeys(fields.get("tags", ()))),
         idempotency_key=idempotency_key,
+        title=summary.title,
+        people=summary.people,
     )
 
 
@@ -116,20 +120,22 @@ def _load(body: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         return {name: value for name, value in valid.items() if name not in errors}, errors
 
 
-def _job_type_errors(name: str, payload: str | None) -> dict[str, Any]:
+def _check_payload(name: str, payload: str | None) -> tuple[Summary, dict[str, Any]]:
+    """The job's summary, and what is wrong with its type or payload."""
     try:
         job_type = find(name)
     except UnknownJobType as error:
-        return {"job_type": [str(error)]}
+        return Summary(), {"job_type": [str(error)]}
+    if job_type.internal:
+        return Summary(), {"job_type": [f"Jobs of type {name} are made by the queue itself."]}
     if payload is None:
-        return {}
+        return Summary(), {}
     try:
-        job_type.validate(payload)
+        return job_type.summarize(job_type.validate(payload)), {}
     except InvalidPayload as error:
         # What concerns the payload as a whole stands under its own name there.
         whole = set(error.errors) == {"payload"}
-        return {"payload": error.errors["payload"] if whole else error.errors}
-    return {}
+        return Summary(), {"payload": error.errors["payload"] if whole else error.errors}
 
 
 def _is_too_large(payload: str) -> bool:

@@ -24,6 +24,7 @@ def config() -> Config:
         job_modules=("tests.api.job_types",),
         max_retries=None,
         key_prefix="",
+        secret_key="of the tests " * 3,
     )
 
 

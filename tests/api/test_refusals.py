@@ -198,8 +198,25 @@ def test_ready_means_redis_writable_and_a_main_worker_alive(app: Flask) -> None:
     after = http.get("/readyz")
 
     assert before.status_code == 503
-    assert before.json == {"status": "unavailable", "reasons": ["No main worker is alive."]}
-    assert (after.status_code, after.json) == (200, {"status": "ok", "reasons": []})
+    reasons = ["No main worker is alive."]
+    assert before.json == {"status": "unavailable", "reasons": reasons, "warnings": []}
+    assert (after.status_code, after.json) == (200, {"status": "ok", "reasons": [], "warnings": []})
+
+
+def test_a_mail_server_that_is_away_is_a_warning(app: Flask) -> None:
+    breaker = {"reason": "Connection refused, while connecting", "since": 5, "next_probe_at": 35}
+    presence = {"role": "main", "breaker": breaker}
+    app.extensions["queue"].renew("worker-1", [], presence)
+    http = app.test_client()
+
+    response = http.get("/readyz")
+
+    assert response.status_code == 200
+    warning = "Worker worker-1 sends no mail: Connection refused, while connecting"
+    assert response.json == {"status": "ok", "reasons": [], "warnings": [warning]}
+    stats = http.get("/api/stats").json
+    assert stats is not None
+    assert stats["data"]["breakers"] == [{"worker": "worker-1", **breaker}]
 
 
 @pytest.mark.parametrize(

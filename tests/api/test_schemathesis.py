@@ -36,7 +36,11 @@ SETTINGS = SchemathesisConfig.from_dict(
 
 
 def app_with_jobs() -> Flask:
-    config = replace(Config.load(env_file=None), job_modules=("tests.api.job_types",))
+    config = replace(
+        Config.load(env_file=None),
+        job_modules=("tests.api.job_types",),
+        secret_key="of the tests " * 3,
+    )
     client = fakeredis.FakeRedis(server=fakeredis.FakeServer(), decode_responses=True)
     app = create_app(config, client=client, source=source_for_fakeredis)
     http = app.test_client()
