@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 
 def ago(seconds: float, now: float) -> str:
-    """A moment as its distance from now: "5 s ago", "in 3 min"."""
-    distance = _span(abs(now - seconds))
+    """A moment as its distance from now: "5 s ago", "in 3 min". `live.js` says it alike."""
+    distance = span(abs(now - seconds))
     return f"{distance} ago" if seconds <= now else f"in {distance}"
 
 
@@ -25,7 +25,8 @@ def number(value: int) -> str:
     return f"{value:,}"
 
 
-def _span(seconds: float) -> str:
+def span(seconds: float) -> str:
+    """A length of time in its largest unit: "5 s", "3 min"."""
     for size, unit in ((86_400, "d"), (3_600, "h"), (60, "min")):
         if seconds >= size:
             return f"{int(seconds // size)} {unit}"

@@ -38,7 +38,7 @@ def job_query(args: MultiDict[str, str]) -> JobQuery:
         sort=reader.choice("sort", SORTS) or "id",
         descending=reader.choice("order", ORDERS) != "asc",
         page=reader.whole_number("page", PAGE_MAX) or 1,
-        limit=int(reader.choice("limit", map(str, PAGE_SIZES)) or 50),
+        limit=int(reader.choice("limit", map(str, PAGE_SIZES)) or _DEFAULTS["limit"]),
     )
     reader.finish()
     return query
@@ -72,7 +72,7 @@ _DEFAULTS: dict[str, Any] = {
     "q": None,
     "sort": "id",
     "order": "desc",
-    "limit": 50,
+    "limit": 25,
     "page": 1,
 }
 

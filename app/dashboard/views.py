@@ -1,33 +1,20 @@
-"""The page of jobs."""
+"""The page of jobs, and the parts of it that replace themselves."""
 
 from __future__ import annotations
 
 import logging
-import time
-from typing import Any
 
 from flask import Blueprint, current_app, redirect, render_template, request, url_for
 from werkzeug import Response
 
-from app.dashboard.query import PAGE_SIZES, BadAddress, address, job_query
+from app.dashboard import jobs_page
+from app.dashboard.polls import unless_seen
+from app.dashboard.query import BadAddress, job_query
 from app.queue.errors import QueueError
-from app.queue.inspector import Inspector, JobQuery
-from app.queue.job import Status
+from app.queue.inspector import Inspector
 
 bp = Blueprint("dashboard", __name__)
 log = logging.getLogger(__name__)
-
-# Those that the page sorts by, with their headings, in the order of the columns.
-COLUMNS = {
-    "id": "ID",
-    "job_type": "Job type",
-    "priority": "Priority",
-    "status": "Status",
-    "created_at": "Created",
-    "picked_at": "Picked",
-    "completed_at": "Completed",
-    "retry_count": "Retries",
-}
 
 
 @bp.get("/")
@@ -37,7 +24,25 @@ def home() -> Response:
 
 @bp.get("/dashboard")
 def index() -> str:
-    return render_template("dashboard/index.html", **jobs_page(job_query(request.args)))
+    return render_template("dashboard/index.html", **jobs_page.whole_page(job_query(request.args)))
+
+
+@bp.get("/dashboard/partials/jobs-table")
+def jobs_table() -> Response:
+    query, revision = job_query(request.args), _revision()
+    return unless_seen(
+        jobs_page.table_tag(query, revision),
+        lambda: _part("_jobs_table", **jobs_page.jobs_table(query, revision)),
+    )
+
+
+@bp.get("/dashboard/partials/counts")
+def counts() -> Response:
+    query, revision = job_query(request.args), _revision()
+    return unless_seen(
+        jobs_page.counts_tag(query, revision),
+        lambda: _part("_counts", **jobs_page.counts(query, revision), replaces_itself=True),
+    )
 
 
 @bp.errorhandler(BadAddress)
@@ -49,22 +54,17 @@ def bad_address(error: BadAddress) -> tuple[str, int]:
 def queue_error(error: QueueError) -> tuple[str, int, dict[str, str]]:
     # The reason names hosts and settings; that is for the log.
     log.warning("Answered 503: %s", error)
-    return render_template("dashboard/away.html"), 503, {"Retry-After": "2"}
+    # A part of a page has a banner of its own for this.
+    is_part = request.path.startswith("/dashboard/partials/")
+    page = "" if is_part else render_template("dashboard/away.html")
+    return page, 503, {"Retry-After": "2"}
 
 
-def jobs_page(query: JobQuery) -> dict[str, Any]:
-    """What the table, its tabs and its pager need."""
+def _part(name: str, **context: object) -> str:
+    # Blanks around a part would pile up in the page with every swap.
+    return render_template(f"dashboard/{name}.html", **context).strip()
+
+
+def _revision() -> int:
     inspector: Inspector = current_app.extensions["inspector"]
-    counts = inspector.counts()
-    page = inspector.page(query)
-    return {
-        "query": query,
-        "page": page,
-        "tabs": [(status, counts[status]) for status in Status],
-        "total": sum(counts.values()),
-        "last_page": max(1, -(-page.total // query.limit)),
-        "columns": COLUMNS,
-        "page_sizes": PAGE_SIZES,
-        "now": time.time(),
-        "link": lambda **changes: url_for("dashboard.index", **address(query, **changes)),
-    }
+    return inspector.revision()

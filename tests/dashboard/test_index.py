@@ -13,28 +13,30 @@ Submit = Callable[..., int]
 
 
 class Table(HTMLParser):
-    """The cells of a page's table, row by row, and all its links."""
+    """The cells of the table of jobs, row by row, and all links of the page."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
         self.rows: list[list[str]] = []
         self.links: dict[str, str] = {}
         self._href: str | None = None
-        self._cell = False
+        self._cell = self._in_table = False
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag == "tr":
+        if tag == "table":
+            self._in_table = dict(attrs).get("class") == "jobs"
+        if tag == "tr" and self._in_table:
             self.rows.append([])
-        if tag in ("td", "th"):
+        if tag in ("td", "th") and self._in_table:
             self.rows[-1].append("")
             self._cell = True
         if tag == "a":
             self._href = dict(attrs)["href"]
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in ("td", "th"):
-            self._cell = False
+        if tag == "table":
+            self._cell = self._in_table = False
         if tag == "a":
             self._href = None
 
@@ -47,7 +49,7 @@ class Table(HTMLParser):
 
     @property
     def ids(self) -> list[int]:
-        return [int(row[0]) for row in self.rows[1:]]
+        return [int(row[1]) for row in self.rows[1:]]
 
 
 def table(http: FlaskClient, url: str = "/dashboard") -> Table:
@@ -76,10 +78,10 @@ def test_the_newest_jobs_come_first(http: FlaskClient, queue: JobQueue, submit: 
 
     shown = table(http)
 
-    assert shown.rows[0][0] == "ID ↓"
+    assert shown.rows[0][1] == "ID ↓"
     assert shown.ids == [2, 1]
-    assert shown.rows[2][1:4] == ["web_noop", "↑ High", "Permanently failed"]
-    assert shown.rows[2][-2:] == ["1", "550 No such user"]
+    assert shown.rows[2][2:6] == ["web_noop", "", "High", "Permanently failed"]
+    assert shown.rows[2][9:11] == ["1", "550 No such user"]
 
 
 def test_what_strangers_wrote_is_shown_as_text(
@@ -90,7 +92,7 @@ def test_what_strangers_wrote_is_shown_as_text(
 
     page = http.get("/dashboard").text
 
-    assert "<script" not in page
+    assert "<script>" not in page
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in page
 
 
@@ -180,4 +182,4 @@ def test_pages_hold_no_inline_script_or_style(http: FlaskClient, submit: Submit,
 
     page = http.get(url).text
 
-    assert re.findall(r"<script|<style|\sstyle=|\son\w+=", page) == []
+    assert re.findall(r"<script(?! src=)|<style|\sstyle=|\son\w+=", page) == []

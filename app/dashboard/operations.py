@@ -1,0 +1,82 @@
+"""The pages of bulk operations: what runs in the background, how far it is, and its stop button."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from flask import flash, redirect, render_template, url_for
+from werkzeug import Response
+
+from app.dashboard.actions import SEE_OTHER, audit, operations_store
+from app.dashboard.query import address
+from app.dashboard.selection import described
+from app.dashboard.verbs import VERBS
+from app.dashboard.views import bp
+from app.queue.errors import OperationNotFound
+from app.queue.operations import Operation
+
+RECENT = 50
+
+
+@bp.get("/dashboard/operations")
+def operations() -> str:
+    return render_template("dashboard/operations.html", **recent_operations())
+
+
+@bp.get("/dashboard/partials/operations")
+def operations_list() -> str:
+    return render_template("dashboard/_operations_list.html", **recent_operations())
+
+
+@bp.get("/dashboard/operations/<int:operation_id>")
+def operation(operation_id: int) -> str:
+    return render_template("dashboard/operation.html", **one_operation(operation_id))
+
+
+@bp.get("/dashboard/partials/operation/<int:operation_id>")
+def operation_partial(operation_id: int) -> str:
+    return render_template("dashboard/_operation.html", **one_operation(operation_id))
+
+
+@bp.post("/dashboard/operations/<int:operation_id>/stop")
+def stop_operation(operation_id: int) -> Response:
+    found = operations_store().get(operation_id)
+    if found.status == "running":
+        operations_store().stop(operation_id)
+        audit("stop", f"operation {operation_id}")
+    else:
+        flash(f"Operation {operation_id} is {found.status} already.", "refused")
+    return redirect(url_for("dashboard.operation", operation_id=operation_id), SEE_OTHER)
+
+
+@bp.errorhandler(OperationNotFound)
+def operation_not_found(error: OperationNotFound) -> tuple[str, int]:
+    return render_template("dashboard/operation_not_found.html"), 404
+
+
+def recent_operations() -> dict[str, Any]:
+    """What the list needs, newest first."""
+    found = operations_store().recent(RECENT)
+    return {"operations": [_shown(one) for one in found], "now": time.time()}
+
+
+def one_operation(operation_id: int) -> dict[str, Any]:
+    """What the page of one operation needs. Raises OperationNotFound."""
+    return _shown(operations_store().get(operation_id)) | {"now": time.time()}
+
+
+def _shown(found: Operation) -> dict[str, Any]:
+    looked_at = found.done + found.skipped
+    # Jobs may have come or gone since they were counted.
+    total = max(found.total, looked_at)
+    return {
+        "operation": found,
+        "verb": VERBS[found.action],
+        "filters": described(found.query),
+        "matching": address(found.query),
+        "running": found.status == "running",
+        "looked_at": looked_at,
+        "total": total,
+        "percent": 100 * looked_at // total if total else 100,
+    }

@@ -1,0 +1,130 @@
+"""The keyboard reaches everything, and leaves text fields alone."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Site
+from tests.browser.jobs import fill
+
+
+@pytest.fixture
+def jobs(page: Page, site: Site) -> Page:
+    fill(site.client, 60)
+    page.goto(site.url + "/dashboard")
+    expect(page.locator("#help-button")).to_be_visible()  # the script has started
+    return page
+
+
+def focused_row(page: Page) -> str:
+    return str(page.evaluate("document.activeElement.closest('tr')?.id ?? ''"))
+
+
+def test_j_and_k_move_enter_opens(jobs: Page, site: Site) -> None:
+    for key in "jjjk":
+        jobs.keyboard.press(key)
+    assert focused_row(jobs) == "j59"
+
+    jobs.keyboard.press("Enter")
+
+    expect(jobs).to_have_url(site.url + "/dashboard/jobs/59")
+
+
+def test_a_row_with_the_focus_tells_its_exact_times(jobs: Page) -> None:
+    jobs.keyboard.press("j")
+
+    tooltip = jobs.get_by_role("tooltip")
+
+    expect(tooltip).to_contain_text(re.compile(r"^Created \d+ \w+ \d{4}, \d\d:\d\d:\d\d"))
+    expect(jobs.locator("#j60 th a")).to_have_attribute("aria-describedby", "tip")
+    jobs.keyboard.press("Escape")
+    expect(tooltip).to_be_hidden()
+
+
+def test_x_selects_the_row(jobs: Page) -> None:
+    jobs.keyboard.press("j")
+    jobs.keyboard.press("x")
+    expect(jobs.get_by_label("Select job 60", exact=True)).to_be_checked()
+
+    jobs.keyboard.press("x")
+
+    expect(jobs.get_by_label("Select job 60", exact=True)).not_to_be_checked()
+
+
+def test_brackets_turn_pages(jobs: Page) -> None:
+    jobs.keyboard.press("]")
+    expect(jobs).to_have_url(re.compile(r"\?page=2$"))
+    expect(jobs.locator("#j35")).to_be_visible()
+
+    jobs.keyboard.press("[")
+
+    expect(jobs.locator("#j60")).to_be_visible()
+
+
+def test_g_goes_to_pages(jobs: Page, site: Site) -> None:
+    jobs.keyboard.press("g")
+    jobs.keyboard.press("w")
+    expect(jobs).to_have_url(site.url + "/dashboard/workers")
+
+    jobs.keyboard.press("g")
+    jobs.keyboard.press("j")
+
+    expect(jobs).to_have_url(site.url + "/dashboard")
+
+
+def test_r_asks_to_retry_the_row(jobs: Page) -> None:
+    jobs.keyboard.press("j")
+
+    jobs.keyboard.press("r")
+
+    expect(jobs.get_by_role("heading", name="Retry job 60?")).to_be_visible()
+
+
+def test_slash_goes_to_the_search_and_text_fields_keep_their_keys(jobs: Page, site: Site) -> None:
+    jobs.keyboard.press("/")
+    jobs.keyboard.type("jx]?/gw")
+
+    expect(jobs.get_by_role("searchbox")).to_have_value("jx]?/gw")
+    expect(jobs.get_by_role("dialog")).to_be_hidden()
+    assert jobs.url == site.url + "/dashboard"
+
+
+@pytest.mark.parametrize("key", ["Control+j", "Alt+j", "Meta+j"])
+def test_keys_of_the_browser_are_left_alone(jobs: Page, key: str) -> None:
+    jobs.keyboard.press(key)
+
+    assert focused_row(jobs) == ""
+
+
+def test_help_opens_with_a_question_mark_and_switches_the_keys_off(jobs: Page) -> None:
+    jobs.keyboard.press("?")
+    dialog = jobs.get_by_role("dialog", name="Keyboard shortcuts")
+    expect(dialog).to_be_visible()
+    dialog.get_by_label("Use keyboard shortcuts").uncheck()
+    dialog.get_by_role("button", name="Close").click()
+
+    jobs.keyboard.press("j")
+    assert focused_row(jobs) == ""
+    jobs.reload()
+    expect(jobs.locator("#help-button")).to_be_visible()
+    jobs.keyboard.press("j")
+    assert focused_row(jobs) == ""
+    jobs.locator("#help-button").click()
+    jobs.get_by_label("Use keyboard shortcuts").check()
+    jobs.get_by_role("button", name="Close").click()
+    jobs.keyboard.press("j")
+    assert focused_row(jobs) == "j60"
+
+
+def test_all_rows_of_the_page_are_selected_at_once(jobs: Page) -> None:
+    everything = jobs.get_by_label("Select all on this page")
+    everything.check()
+    boxes = jobs.locator("#jobs-form [name=ids]")
+    assert all(box.is_checked() for box in boxes.all())
+
+    boxes.first.uncheck()
+
+    assert everything.evaluate("box => box.indeterminate")

@@ -1,0 +1,143 @@
+"""What the page does while Redis or the web server is away."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from app.embedded import find_server_binary, is_ready, start_server
+from app.queue.connection import connect
+from app.queue.jobqueue import JobQueue
+from tests.browser.conftest import Complaints, serving
+from tests.conftest import RedisServer, running_server
+
+TABLE = "/dashboard/partials/jobs-table"
+
+
+class Store:
+    """A Redis server that can go away and come back with its data."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self.server = server
+        self._process = server.process
+
+    def stop(self) -> None:
+        self._process.kill()
+        self._process.wait(timeout=10)
+
+    def start(self) -> None:
+        directory = self.server.directory
+        self._process = start_server(find_server_binary(), directory, directory / "redis.sock")
+        deadline = time.monotonic() + 20
+        while not is_ready(self.server.url):
+            assert time.monotonic() < deadline, "the server did not answer within 20 s"
+            time.sleep(0.01)
+
+
+@pytest.fixture
+def store() -> Iterator[Store]:
+    with running_server(find_server_binary()) as server:
+        store = Store(server)
+        yield store
+        store.stop()
+
+
+@pytest.fixture
+def away_site(store: Store, tmp_path: Path) -> Iterator[str]:
+    """An address whose Redis can be stopped; one job is there."""
+    client = connect(store.server.url, name="tests")
+    JobQueue(client).submit("noop")
+    client.close()
+    with serving(store.server.url, tmp_path) as (url, _):
+        yield url
+
+
+def test_the_table_stays_and_comes_back_by_itself(
+    page: Page, away_site: str, store: Store, complaints: Complaints
+) -> None:
+    complaints.expected.append("the server responded with a status of 503")
+    page.add_init_script("localStorage.setItem('mailroom.interval', '1')")
+    page.goto(away_site + "/dashboard")
+
+    store.stop()
+
+    note = page.locator("#note")
+    expect(note).to_contain_text(re.compile(r"Not updating: data from \d\d:\d\d:\d\d"))
+    expect(page.locator("#j1")).to_be_visible()
+    expect(page.locator("#live-word")).to_have_text("Away")
+    store.start()
+    expect(note).to_be_hidden()
+    expect(page.locator("#live-word")).to_have_text("Live,")
+
+
+def test_the_page_asks_less_and_less_often(
+    page: Page, away_site: str, store: Store, complaints: Complaints
+) -> None:
+    complaints.expected.append("the server responded with a status of 503")
+    page.add_init_script("localStorage.setItem('mailroom.interval', '1')")
+    page.goto(away_site + "/dashboard")
+    refused: list[float] = []
+    page.on("response", lambda answer: answer.status == 503 and refused.append(time.monotonic()))
+
+    store.stop()
+    expect(page.locator("#note")).to_be_visible()
+    while len(refused) < 4:
+        with page.expect_response(lambda answer: answer.status == 503):
+            pass
+
+    # The first time, both parts may ask; then one asks for all, 2 s later, 4 s later, …
+    first, second, third = refused[-3:]
+    assert third - second > second - first
+
+
+def test_retry_now_asks_at_once(
+    page: Page, away_site: str, store: Store, complaints: Complaints
+) -> None:
+    complaints.expected.append("the server responded with a status of 503")
+    page.add_init_script("localStorage.setItem('mailroom.interval', '30')")
+    page.goto(away_site + "/dashboard")
+    store.stop()
+    page.get_by_label("Update").select_option("every 30 s")
+    page.evaluate("document.getElementById('counts').dispatchEvent(new CustomEvent('poll'))")
+    note = page.locator("#note")
+    expect(note).to_be_visible()
+
+    store.start()
+    note.get_by_role("button", name="Retry now").click()
+
+    expect(note).to_be_hidden()
+
+
+def test_a_page_opened_while_redis_is_away_loads_itself_when_it_is_back(
+    page: Page, away_site: str, store: Store, complaints: Complaints
+) -> None:
+    complaints.expected.append("the server responded with a status of 503")
+    page.add_init_script("localStorage.setItem('mailroom.interval', '1')")
+    store.stop()
+    page.goto(away_site + "/dashboard?limit=50")
+    expect(page.get_by_role("heading", name="Redis is away")).to_be_visible()
+    expect(page.locator("#note")).to_be_hidden()
+
+    store.start()
+
+    expect(page.locator("#j1")).to_be_visible()
+    assert page.url == away_site + "/dashboard?limit=50"
+
+
+def test_a_web_server_that_is_away_is_told_alike(
+    page: Page, away_site: str, complaints: Complaints
+) -> None:
+    complaints.expected += ["ERR_CONNECTION_REFUSED", "ERR_FAILED", "htmx:error: Failed to fetch"]
+    page.add_init_script("localStorage.setItem('mailroom.interval', '1')")
+    page.goto(away_site + "/dashboard")
+
+    page.route("**/dashboard/partials/**", lambda route: route.abort("connectionrefused"))
+    expect(page.locator("#note")).to_contain_text("Not updating")
+    page.unroute("**/dashboard/partials/**")
+
+    expect(page.locator("#note")).to_be_hidden()
