@@ -30,6 +30,7 @@ def register(app: Flask) -> None:
     app.add_template_filter(formats.iso)
     app.add_template_filter(formats.label)
     app.add_template_filter(formats.number)
+    app.add_template_filter(formats.row_time)
     app.add_template_filter(durations.duration)
     app.add_template_filter(durations.percent)
     app.add_template_filter(durations.size)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from markupsafe import Markup
+
+_NO_TIME = Markup("–")
+
 
 def ago(seconds: float, now: float) -> str:
     """A moment as its distance from now: "5 s ago", "in 3 min". `live.js` says it alike."""
@@ -14,6 +18,15 @@ def ago(seconds: float, now: float) -> str:
 def iso(seconds: float) -> str:
     """A moment as `<time datetime>` takes it, in UTC, to the second."""
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def row_time(seconds: float | None, now: float) -> Markup:
+    """A moment in a row of the table; `live.js` tells the exact time. Three a row: a template's
+    macro takes a quarter of the table's time for them."""
+    if seconds is None:
+        return _NO_TIME
+    # Digits and letters of our own: there is nothing to escape.
+    return Markup(f"<time datetime={iso(seconds)}>{ago(seconds, now)}</time>")
 
 
 def label(name: str) -> str:

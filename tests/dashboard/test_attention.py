@@ -8,9 +8,12 @@ from app.dashboard.attention import OLDEST_PENDING_SECONDS, notices
 from app.queue.job import Status
 
 
+REFUSED = {"worker": "w1", "reason": "535 Login refused"}
+
+
 def stats(**changes: Any) -> dict[str, Any]:
     counts = dict.fromkeys(Status, 0) | {Status.PENDING: changes.pop("pending", 0)}
-    calm = {"paused": False, "workers_alive": 1, "oldest_pending_seconds": None}
+    calm = {"paused": False, "workers_alive": 1, "oldest_pending_seconds": None, "breakers": []}
     return calm | {"counts": counts} | changes
 
 
@@ -28,6 +31,7 @@ def test_nothing_is_said_when_all_is_well() -> None:
         ({"workers_alive": 0}, "no-worker", "No job waits."),
         ({"workers_alive": 0, "pending": 1}, "no-worker", "1 job waits."),
         ({"paused": True, "pending": 1_200}, "paused", "1,200 jobs wait."),
+        ({"breakers": [REFUSED, REFUSED]}, "breaker", "535 Login refused. Mails wait"),
         ({"oldest_pending_seconds": 721.0, "pending": 2}, "slow", "waited 12 min"),
     ],
 )
