@@ -36,8 +36,8 @@ class Priority(StrEnum):
     LOW = "low"
 
 
-# From which statuses a verb may take a job, and where to. The Lua scripts hold the same table
-# (`lua/_prelude.lua`); `tests/queue/test_transitions.py` tries every move, allowed or not.
+# From which statuses a verb may take a job, and where to. The Lua scripts hold the same rules;
+# `tests/queue/test_transitions.py` tries every move, allowed or not.
 # `cancel` of a processing job only asks: the worker that holds it answers with `fail`.
 TRANSITIONS: dict[str, tuple[frozenset[Status], frozenset[Status]]] = {
     "claim": (frozenset({Status.PENDING}), frozenset({Status.PROCESSING})),

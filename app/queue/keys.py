@@ -1,4 +1,4 @@
-"""Every key in Redis, with its type. The Lua scripts build the same names (`lua/_prelude.lua`)."""
+"""Every key in Redis, with its type. The Lua scripts build the same names."""
 
 from __future__ import annotations
 

@@ -14,6 +14,8 @@ from app.queue.connection import unavailable_as_queue_error
 
 _FOLDER = Path(__file__).parent / "lua"
 
+# What every script may use, in this order.
+_SHARED = ("_prelude", "_records", "_places", "_leases")
 # Redis refuses these when its memory is full. Everything else must go on, or nothing drains.
 _GROWING = frozenset({"submit"})
 # Reads; a replica, or a server out of disk, may run them.
@@ -36,15 +38,15 @@ _PARTS = {
 
 @cache
 def script_source(name: str) -> str:
-    """The whole text of one script: the server's flags, the prelude, the verb.
+    """The whole text of one script: the server's flags, what all share, the verb.
 
-    Each file of `lua/` but the prelude defines one function, named after the file. It takes ARGV
+    Each file of `lua/` but the shared ones (`_…`) defines one function, named after the file. It takes ARGV
     and returns the answer, unless it is a step of a turn.
     """
     flags = "" if name in _GROWING else "allow-oom"
     if name in _READING:
         flags = f"no-writes,{flags}"
-    files = ("_prelude", *_PARTS.get(name, ()), name)
+    files = (*_SHARED, *_PARTS.get(name, ()), name)
     texts = [(_FOLDER / f"{file}.lua").read_text(encoding="utf-8") for file in files]
     return "\n".join([f"#!lua flags={flags}", *texts, f"return {name}(ARGV)"])
 

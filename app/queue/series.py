@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-# The upper bounds of the counters, in milliseconds, the same as in `lua/_prelude.lua`: 1, 2 and 5
+# The upper bounds of the counters, in milliseconds, the same as in `lua/_records.lua`: 1, 2 and 5
 # of each power of ten, up to 28 hours.
 BOUNDS_MS: tuple[int, ...] = tuple(digit * 10**power for power in range(9) for digit in (1, 2, 5))[
     :25

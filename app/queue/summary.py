@@ -2,7 +2,7 @@
 
 An entry of `Job_summary` has lines: the title; the title as it is searched, where Lua can't make
 that out of it (it folds ASCII only); then each of the people. The entries of `Find` are made of
-it, in `lua/_prelude.lua`.
+it, in `lua/_places.lua`.
 """
 
 from __future__ import annotations

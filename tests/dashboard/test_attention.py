@@ -7,7 +7,6 @@ import pytest
 from app.dashboard.attention import OLDEST_PENDING_SECONDS, notices
 from app.queue.job import Status
 
-
 REFUSED = {"worker": "w1", "reason": "535 Login refused"}
 
 
