@@ -40,8 +40,8 @@ _PARTS = {
 def script_source(name: str) -> str:
     """The whole text of one script: the server's flags, what all share, the verb.
 
-    Each file of `lua/` but the shared ones (`_…`) defines one function, named after the file. It takes ARGV
-    and returns the answer, unless it is a step of a turn.
+    Each file of `lua/` but the shared ones (`_…`) defines one function, named after the file. It
+    takes ARGV and returns the answer, unless it is a step of a turn.
     """
     flags = "" if name in _GROWING else "allow-oom"
     if name in _READING:
