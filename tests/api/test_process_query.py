@@ -59,6 +59,8 @@ def test_a_submission_answers_the_job_with_the_ten_attributes_first(http: FlaskC
         "attempts": 0,
         "deaths": 0,
         "cancel_requested": False,
+        "sending": False,
+        "unconfirmed": False,
     }
 
 
