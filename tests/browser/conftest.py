@@ -11,16 +11,17 @@ import re
 import shutil
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import redis
 from flask import Flask
 from playwright.sync_api import ConsoleMessage, Page, expect
 from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.wsgi import ClosingIterator
 
 from app import create_app
 from app.config import Config
@@ -28,6 +29,9 @@ from app.queue.connection import connect
 from app.queue.inspector import Inspector
 from app.queue.jobqueue import JobQueue
 from tests.conftest import RedisServer
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 CHROMIUM_OPTIONS = (
     "--no-sandbox",
@@ -154,7 +158,7 @@ def serving(redis_url: str, data_dir: Path) -> Iterator[tuple[str, Flask]]:
     # The timeouts of the real thing would make tests with Redis away slow.
     client = connect(redis_url, name="browser-tests", timeout_seconds=1)
     app = create_app(config, client=client)
-    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
+    server = make_server("127.0.0.1", 0, _read_whole(app), threaded=True, request_handler=_Quiet)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -164,6 +168,18 @@ def serving(redis_url: str, data_dir: Path) -> Iterator[tuple[str, Flask]]:
         thread.join(timeout=10)
         server.server_close()
         client.close()
+
+
+def _read_whole(app: Flask) -> WSGIApplication:
+    """Reads each answer to its end and closes it. Werkzeug's development server, which only these
+    tests use, leaves a file open when the browser went away: it reads the socket before it closes.
+    """
+
+    def call(environ: WSGIEnvironment, start_response: StartResponse) -> list[bytes]:
+        with closing(ClosingIterator(app(environ, start_response))) as answer:
+            return [b"".join(answer)]
+
+    return call
 
 
 class _Quiet(WSGIRequestHandler):

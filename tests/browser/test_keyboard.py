@@ -58,6 +58,7 @@ def test_brackets_turn_pages(jobs: Page) -> None:
     jobs.keyboard.press("]")
     expect(jobs).to_have_url(re.compile(r"\?page=2$"))
     expect(jobs.locator("#j35")).to_be_visible()
+    jobs.wait_for_load_state()
 
     jobs.keyboard.press("[")
 
@@ -68,6 +69,7 @@ def test_g_goes_to_pages(jobs: Page, site: Site) -> None:
     jobs.keyboard.press("g")
     jobs.keyboard.press("w")
     expect(jobs).to_have_url(site.url + "/dashboard/workers")
+    jobs.wait_for_load_state()  # the address changes before the page's script listens
 
     jobs.keyboard.press("g")
     jobs.keyboard.press("j")
