@@ -3,6 +3,7 @@
 import sys
 
 from app.config import Config, ConfigError
+from app.logs import settings
 
 try:
     _config = Config.load()
@@ -21,6 +22,10 @@ graceful_timeout = max(1, int(_config.shutdown_seconds))
 # Two copies of one user would share it.
 control_socket_disable = True
 loglevel = "warning" if _config.log_level == "INFO" else _config.log_level.lower()
+logconfig_dict = settings(_config.log_level, _config.log_format) | {
+    # Its own lines are those of the root logger then: one format for all.
+    "loggers": {"gunicorn.error": {"level": loglevel.upper(), "handlers": [], "propagate": True}},
+}
 accesslog = None
 max_requests = 0
 preload_app = False

@@ -53,6 +53,7 @@ def create_app(
     from app.queue.operations import Operations
     from app.queue.scripts import script_source
     from app.queue.suppressions import Suppressions
+    from app.requests import LoggedRequests
     from app.security import register as register_security
 
     config = config or Config.load()
@@ -84,6 +85,7 @@ def create_app(
     register_security(app, config)
     register_cli(app)
     app.after_request(_secure)
+    app.wsgi_app = LoggedRequests(app.wsgi_app)  # type: ignore[assignment, method-assign]
     return app
 
 

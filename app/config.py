@@ -37,6 +37,7 @@ class Config:
     allow_insecure: bool
     secret_key: str
     log_level: str
+    log_format: str
     web_workers: int
     web_threads: int
 
@@ -292,6 +293,7 @@ _READERS: dict[str, Callable[[Env, str], Any]] = {
     "allow_insecure": _flag,
     "secret_key": _secret,
     "log_level": _choice("INFO", "DEBUG", "INFO", "WARNING", "ERROR"),
+    "log_format": _choice("text", "text", "json"),
     "web_workers": _number(2, 1, 64, int),
     "web_threads": _number(4, 1, 256, int),
     "redis_url": _url,

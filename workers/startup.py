@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 import threading
@@ -11,6 +10,7 @@ from typing import NoReturn
 
 from app.config import Config, ConfigError
 from app.jobs import JobModuleError, close_job_types, load_job_types
+from app.logs import configure
 from app.queue.errors import ServerUnsuitable
 
 LINGER_SECONDS = 5.0  # for exit handlers of job types, and threads that jobs left behind
@@ -33,11 +33,7 @@ def run(command: Callable[[Config], int]) -> NoReturn:
 
 def prepare(config: Config) -> None:
     """Makes this process one that can run jobs. Raises JobModuleError."""
-    logging.basicConfig(
-        level=config.log_level,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-        stream=sys.stderr,
-    )
+    configure(config.log_level, config.log_format)
     load_job_types(config)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from app.config import Config
 from app.jobs import find
 from app.jobs.mail_service import breaker, mailer
+from app.logs import concerning
 from app.mail.pacing import Pacing
 from app.queue import outcome as outcomes
 from app.queue.connection import connect
@@ -78,7 +79,13 @@ class Worker:
         """Runs the job and says how that ended. Raises nothing but Interrupted."""
         job.mark_sending = partial(self._asking.mark_sending, job)
         try:
-            return attempt(job, self.process_job, self.config, self._rng)
+            with concerning(job_id=job.id, job_type=job.job_type, request_id=job.request_id):
+                outcome = attempt(job, self.process_job, self.config, self._rng)
+                # Those that came over HTTP; a line for each of a million others would cost more
+                # than many of them do.
+                if job.request_id:
+                    log.info("Attempt %d: %s", job.attempts, outcome.in_words)
+                return outcome
         finally:
             job.mark_sending = None  # a job that refers to itself would wait for the collector
 

@@ -61,6 +61,7 @@ def job_data(job: Job, configured_max_retries: int | None) -> dict[str, Any]:
         "cancel_requested": job.cancel_requested,
         "sending": job.sending,
         "unconfirmed": job.unconfirmed,
+        "request_id": job.request_id,
     }
 
 

@@ -1,13 +1,14 @@
-"""For a load balancer or an orchestrator: is the process alive, is it of use."""
+"""For a load balancer, an orchestrator or Prometheus: alive, of use, and how busy."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response
+from flask import Blueprint, Response, request
 
 from app.api.answers import json_response
 from app.api.views import inspector, queue
+from app.metrics import exposition
 from app.queue.errors import QueueError
 
 bp = Blueprint("health", __name__)
@@ -17,6 +18,13 @@ bp = Blueprint("health", __name__)
 def healthz() -> Response:
     """This process alone: Redis is not asked, as restarting the API would not mend it."""
     return json_response({"status": "ok"})
+
+
+@bp.get("/metrics")
+def metrics() -> Response:
+    """For Prometheus. Answers 200 with `mailroom_redis_up 0` when Redis is away."""
+    body, content_type = exposition(inspector(), request.headers.get("Accept", ""))
+    return Response(body, content_type=content_type)
 
 
 @bp.get("/readyz")
@@ -40,7 +48,8 @@ def _unavailable(reason: str) -> Response:
 
 
 def _warnings(stats: dict[str, Any]) -> list[str]:
-    return [
+    paused = ["The queue is paused: no jobs are handed out."] if stats["paused"] else []
+    return paused + [
         f"Worker {breaker['worker']} sends no mail: {breaker['reason']}"
         for breaker in stats["breakers"]
     ]

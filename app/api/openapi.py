@@ -158,10 +158,23 @@ def _paths() -> dict[str, dict[str, Any]]:
             "post": _operation("Hand out jobs again", "PausedAnswer", 403),
         },
         "/healthz": {"get": _plain_operation("Is the process alive", "HealthAnswer")},
+        "/metrics": {"get": _METRICS},
         "/readyz": {"get": _plain_operation("Are jobs being done", "HealthAnswer", 503)},
     }
 
 
+_METRICS = {
+    "summary": "The figures, for Prometheus",
+    "responses": {
+        "200": {
+            "description": "Prometheus text format, or OpenMetrics where Accept asks for it",
+            "content": {
+                "text/plain": {"schema": {"type": "string"}},
+                "application/openmetrics-text": {"schema": {"type": "string"}},
+            },
+        }
+    },
+}
 _JOB_ID = {
     "in": "path",
     "name": "id",

@@ -79,6 +79,10 @@ ANSWERS: dict[str, Schema] = {
                 "type": "boolean",
                 "description": "An earlier attempt passed its point of no return and died.",
             },
+            "request_id": {
+                **_or_null("string"),
+                "description": "X-Request-ID of the request that submitted it, for the logs.",
+            },
         }
     ),
     "Attempt": _object(
@@ -111,6 +115,8 @@ ANSWERS: dict[str, Schema] = {
             "last_minute": _COUNTS,
             "oldest_pending_seconds": _or_null("number"),
             "workers_alive": _COUNT,
+            "slots": {**_COUNT, "description": "Jobs that all workers can run at once."},
+            "slots_busy": _COUNT,
             "breakers": _list(_ref("Breaker")),
             "revision": _COUNT,
         }

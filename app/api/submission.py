@@ -60,7 +60,7 @@ def read_idempotency_key(request: Request) -> str | None:
     return key
 
 
-def read_job(body: Any, idempotency_key: str | None) -> NewJob:
+def read_job(body: Any, idempotency_key: str | None, request_id: str | None = None) -> NewJob:
     """One job to submit. Raises InvalidFields, with everything that is wrong, PayloadTooLarge."""
     fields, errors = _load(body)
     summary = Summary()
@@ -84,11 +84,12 @@ def read_job(body: Any, idempotency_key: str | None) -> NewJob:
         idempotency_key=idempotency_key,
         title=summary.title,
         people=summary.people,
+        request_id=request_id,
     )
 
 
 def read_batch(
-    body: dict[str, Any], idempotency_key: str | None
+    body: dict[str, Any], idempotency_key: str | None, request_id: str | None = None
 ) -> list[NewJob | InvalidFields | PayloadTooLarge]:
     """The jobs of a batch, in order; what is wrong with one stands in its place.
 
@@ -102,7 +103,7 @@ def read_batch(
     for index, job in enumerate(jobs):
         key = None if idempotency_key is None else f"{idempotency_key}:{index}"
         try:
-            answers.append(read_job(job, key))
+            answers.append(read_job(job, key, request_id))
         except (InvalidFields, PayloadTooLarge) as error:
             answers.append(error)
     return answers

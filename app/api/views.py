@@ -23,6 +23,7 @@ from app.api.errors import ApiError, InvalidFields, by_field, queue_errors_by_fi
 from app.api.schemas import JobsQuery
 from app.api.submission import read_batch, read_body, read_idempotency_key, read_job
 from app.api.suppressed import refuse_suppressed
+from app.logs import request_id
 from app.queue.errors import IdempotencyConflict, JobNotFound, QueueUnavailable
 from app.queue.inspector import Inspector, JobQuery
 from app.queue.job import Job, Priority, Status
@@ -58,7 +59,7 @@ def refuse_other_sites() -> None:
 @bp.post("/process_query")
 def process_query() -> Response:
     key = read_idempotency_key(request)
-    [job] = refuse_suppressed([read_job(read_body(request), key)])
+    [job] = refuse_suppressed([read_job(read_body(request), key, request_id())])
     if isinstance(job, ApiError):
         raise job
     [submitted] = queue().submit_many([job])
@@ -72,7 +73,7 @@ def process_query() -> Response:
 @bp.post("/jobs/batch")
 def batch() -> Response:
     key = read_idempotency_key(request)
-    jobs = refuse_suppressed(read_batch(read_body(request), key))
+    jobs = refuse_suppressed(read_batch(read_body(request), key, request_id()))
     good = [job for job in jobs if isinstance(job, NewJob)]
     submitted = iter(_submit(good))
     results = [

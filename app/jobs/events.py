@@ -131,4 +131,5 @@ def _delivery(url: str, job: Job, event_type: str, data: dict[str, Any], now: fl
         json.dumps(payload),
         idempotency_key=f"{_OUR_KEY}event:{name}",
         title=f"mail.{event_type} of job {job.id}",
+        request_id=job.request_id,
     )

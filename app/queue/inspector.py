@@ -169,7 +169,8 @@ class Inspector:
         beginning: submitted, succeeded, failed, permanently_failed, retried, cancelled, deleted,
         trimmed, released, died, late, lost, unconfirmed), `by_type` (job type → event → count),
         `last_minute` (event → count in the last full minute), `oldest_pending_seconds` (or None),
-        `workers_alive`, `breakers` (see the method), `revision`."""
+        `workers_alive`, `slots` and `slots_busy` (of all of them together), `breakers` (see the
+        method), `revision`."""
         counts = self.counts()
         now_ms = self._now_ms()
         alive = self._alive_since(now_ms)
@@ -187,9 +188,26 @@ class Inspector:
             "last_minute": _sum_by_event(last_minute),
             "oldest_pending_seconds": self._oldest_pending_seconds(now_ms),
             "workers_alive": len(alive),
+            "slots": sum(worker.details.get("concurrency", 0) for worker in alive),
+            "slots_busy": sum(worker.details.get("busy", 0) for worker in alive),
             "breakers": _open_breakers(alive),
             "revision": int(revision or 0),
         }
+
+    def durations(self) -> tuple[Histogram, Histogram]:
+        """How long jobs waited (from ready to picked) and ran, since the beginning."""
+        with unavailable_as_queue_error():
+            counters = self._client.hgetall(self.keys.stats)
+        return Histogram.from_counters("wait", counters), Histogram.from_counters("run", counters)
+
+    def memory(self) -> tuple[int, int] | None:
+        """Bytes that the server uses and may use (0: no limit); None where it doesn't tell us."""
+        with unavailable_as_queue_error():
+            try:
+                info = self._client.info("memory")
+            except redis.ResponseError:  # an ACL without INFO
+                return None
+        return int(info["used_memory"]), int(info.get("maxmemory", 0))
 
     def workers(self) -> list[WorkerInfo]:
         """Workers that said something in the last 15 minutes, by name."""

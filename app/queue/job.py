@@ -94,6 +94,7 @@ class Job:
     unconfirmed: bool = False  # an earlier lease ran out after its point of no return
     title: str | None = None  # what lists show: of a mail, its subject
     people: tuple[str, ...] = ()  # of a mail, its recipients
+    request_id: str | None = None  # of the HTTP request that submitted it
     data: Any = field(default=None, compare=False)  # the validated payload, set by the worker
     # Renews the lease with the mark that the point of no return is passed, and answers whether the
     # job may go on: the lease is still ours and nobody cancelled it (else `cancel_requested` tells
@@ -139,6 +140,7 @@ class Job:
             unconfirmed=bool(get("unconfirmed")),
             title=title,
             people=people,
+            request_id=get("request_id"),
         )
 
 

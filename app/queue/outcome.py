@@ -74,6 +74,18 @@ class Outcome:
     detail: str = ""  # JSON, for `fail` and `release`
     follow_ups: tuple[NewJob, ...] = ()  # to submit before it is told
 
+    @property
+    def in_words(self) -> str:
+        """For a log: `success`, `failed: …`, `cancelled: …` or `released: …`."""
+        if self.verb == "complete":
+            return "success"
+        detail: dict[str, Any] = json.loads(self.detail)
+        how = "cancelled" if detail.get("cancelled") else _IN_WORDS[self.verb]
+        return f"{how}: {detail['error']}"
+
+
+_IN_WORDS = {"fail": "failed", "release": "released"}
+
 
 def completed(job: Job, result: Any = None) -> Outcome:
     return Outcome(job.id, job.token or "", "complete", _result_json(result))

@@ -34,6 +34,7 @@ class NewJob:
     # What people see and search; not part of what makes a job the same (see `app/queue/summary.py`)
     title: str | None = None
     people: tuple[str, ...] = ()
+    request_id: str | None = None  # of the HTTP request it came with; for logs
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ def pack(job: NewJob) -> tuple[Any, ...]:
         digest,
         fingerprint,
         pack_summary(job.title, job.people),
+        job.request_id or "",
     )
 
 
@@ -91,6 +93,7 @@ def unpack(answer: str, new: NewJob, now_ms: int) -> Submitted | IdempotencyConf
         tags=new.tags,
         title=new.title,
         people=new.people,
+        request_id=new.request_id,
     )
     return Submitted(job.id, job)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -42,6 +43,13 @@ def http(app: Flask) -> FlaskClient:
 def queue(app: Flask) -> JobQueue:
     queue: JobQueue = app.extensions["queue"]
     return queue
+
+
+@pytest.fixture
+def closed_redis() -> str:
+    """The URL of a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return f"redis://127.0.0.1:{listener.getsockname()[1]}"
 
 
 @pytest.fixture

@@ -41,6 +41,7 @@ def test_a_submission_answers_the_job_with_the_ten_attributes_first(http: FlaskC
     data = answer["data"]
     assert list(data)[:10] == TEN
     assert isinstance(data.pop("created_at"), float)
+    assert data.pop("request_id") == response.headers["X-Request-ID"]
     assert data == {
         "id": 1,
         "job_type": "web_noop",

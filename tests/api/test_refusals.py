@@ -140,13 +140,6 @@ def hanging_redis() -> Iterator[str]:
         yield f"redis://127.0.0.1:{listener.getsockname()[1]}"
 
 
-@pytest.fixture
-def closed_redis() -> str:
-    """The URL of a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return f"redis://127.0.0.1:{listener.getsockname()[1]}"
-
-
 ONE = {"job_type": "web_noop", "payload": {}}
 CALLS = [
     ("POST", SUBMIT, ONE),
@@ -201,6 +194,17 @@ def test_ready_means_redis_writable_and_a_main_worker_alive(app: Flask) -> None:
     reasons = ["No main worker is alive."]
     assert before.json == {"status": "unavailable", "reasons": reasons, "warnings": []}
     assert (after.status_code, after.json) == (200, {"status": "ok", "reasons": [], "warnings": []})
+
+
+def test_a_paused_queue_is_a_warning(app: Flask) -> None:
+    app.extensions["queue"].renew("worker-1", [], {"role": "main"})
+    app.extensions["queue"].pause()
+
+    response = app.test_client().get("/readyz")
+
+    assert response.status_code == 200
+    warnings = ["The queue is paused: no jobs are handed out."]
+    assert response.json == {"status": "ok", "reasons": [], "warnings": warnings}
 
 
 def test_a_mail_server_that_is_away_is_a_warning(app: Flask) -> None:

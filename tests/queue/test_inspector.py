@@ -124,6 +124,8 @@ def test_stats_of_an_empty_store_are_zeros(inspector: Inspector) -> None:
         "last_minute": dict.fromkeys(EVENTS, 0),
         "oldest_pending_seconds": None,
         "workers_alive": 0,
+        "slots": 0,
+        "slots_busy": 0,
         "breakers": [],
         "revision": 0,
     }

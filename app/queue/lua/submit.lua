@@ -2,7 +2,7 @@
 --
 -- ARGV  nonce, head start ms, idempotency seconds, "1" to make jobs searchable, then for each job:
 --       type, priority, payload, due ("" | "+<ms from now>" | "<ms since the epoch>"), max retries
---       or "", tags (comma-joined), idempotency digest or "", fingerprint, summary or ""
+--       or "", tags (comma-joined), idempotency digest or "", fingerprint, summary or "", request id or ""
 -- Returns the time, ms, and for each job its id; "=<id>" for a known key; "!<id>" for a known key
 -- of other content.
 
@@ -21,10 +21,11 @@ local function submit(argv)
   local now = now_ms()
   local answers, payloads, summaries = { integer(now) }, {}, {}
   local some_pending = false
-  for at = 5, #argv, 9 do
+  for at = 5, #argv, 10 do
     local job_type, priority, payload, due = argv[at], argv[at + 1], argv[at + 2], argv[at + 3]
     local max_retries, tags = argv[at + 4], argv[at + 5]
     local digest, fingerprint, summary = argv[at + 6], argv[at + 7], argv[at + 8]
+    local request_id = argv[at + 9]
 
     local known = digest ~= "" and redis.call("GET", PREFIX .. "Idem:" .. digest)
     if known then
@@ -40,6 +41,7 @@ local function submit(argv)
         retry_count = 0,
         max_retries = tonumber(max_retries),
         tags = tags ~= "" and tags or nil,
+        request_id = request_id ~= "" and request_id or nil,
       }
       keep(id, record)
       local due_ms = string.sub(due, 1, 1) == "+" and now + tonumber(string.sub(due, 2))

@@ -1,0 +1,111 @@
+"""What the processes say of themselves: lines on stderr, as text or as JSON, and what they concern.
+
+`concerning(request_id=…, job_id=…)` marks every line logged inside it, also those of a job type's
+own code, so that one request can be followed from the API through the queue to the worker.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import logging.config
+import os
+import re
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+FORMATS = ("text", "json")
+
+_concern: ContextVar[Mapping[str, Any]] = ContextVar("concern", default={})  # noqa: B039  never changed
+
+# C0, DEL, C1 and what turns the writing direction: a stranger's text must not move the cursor,
+# forge a line or hide one. A line feed inside a traceback is ours.
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+
+
+def configure(level: str, log_format: str) -> None:
+    """Sends every logger of this process to stderr. `log_format` is one of FORMATS."""
+    logging.config.dictConfig(settings(level, log_format))
+
+
+def settings(level: str, log_format: str) -> dict[str, Any]:
+    """The same as a dictionary for `logging.config`, which gunicorn takes too."""
+    formatter = JsonFormatter if log_format == "json" else TextFormatter
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {"lines": {"()": formatter}},
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "lines",
+                "stream": "ext://sys.stderr",
+            }
+        },
+        "root": {"level": level, "handlers": ["stderr"]},
+    }
+
+
+@contextmanager
+def concerning(**fields: Any) -> Iterator[None]:
+    """Adds these fields to every line logged inside, in this thread; those that are None not."""
+    said = {name: value for name, value in fields.items() if value is not None}
+    token = _concern.set({**_concern.get(), **said})
+    try:
+        yield
+    finally:
+        _concern.reset(token)
+
+
+def request_id() -> str | None:
+    """Of the HTTP request that this thread answers, or whose job it runs."""
+    return _concern.get().get("request_id")
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, logger, message, pid, what it concerns, exception."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": _iso_time(record.created),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            "pid": os.getpid(),
+            **_fields(record),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        # ASCII: nothing in it can be taken for a control character or the end of a line.
+        return json.dumps(line, default=str)
+
+
+class TextFormatter(logging.Formatter):
+    """`<time> <level> <logger>: <message> [<field>=<value> …]`, then the traceback, if any."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields = " ".join(f"{name}={value}" for name, value in _fields(record).items())
+        line = f"{_iso_time(record.created)} {record.levelname} {record.name}: "
+        line += record.getMessage() + (f" [{fields}]" if fields else "")
+        text = line.replace("\n", "\\n")
+        if record.exc_info:
+            text += "\n" + self.formatException(record.exc_info)
+        return _CONTROL.sub(_escaped, text)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    """What the line concerns: of the code around it, and `extra={"fields": …}` of its own."""
+    return {**_concern.get(), **getattr(record, "fields", {})}
+
+
+def _iso_time(seconds: float) -> str:
+    # UTC: machines of one deployment may be in several zones.
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{whole}.{int(seconds * 1000) % 1000:03d}Z"
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape").decode()
