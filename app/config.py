@@ -63,6 +63,7 @@ class Config:
     retention_success_days: float
     retention_failed_days: float
     retention_max_jobs: int
+    retention_payload_days: float
 
     smtp_host: str
     smtp_port: int | None
@@ -317,6 +318,7 @@ _READERS: dict[str, Callable[[Env, str], Any]] = {
     "retention_success_days": _number(30, 0, 36_500),
     "retention_failed_days": _number(90, 0, 36_500),
     "retention_max_jobs": _number(0, 0, 10**12, int),
+    "retention_payload_days": _number(0, 0, 36_500),
     "smtp_host": _text(),
     "smtp_port": _optional_int(1, 65535),
     "smtp_username": _text(),

@@ -31,6 +31,10 @@ _BY_JOB_TYPE = {
     "retried": ("mailroom_jobs_retried", "Jobs that were made pending again for another attempt."),
     "deleted": ("mailroom_jobs_deleted", "Jobs deleted by a person or a program."),
     "trimmed": ("mailroom_jobs_trimmed", "Jobs removed because their retention was over."),
+    "trimmed_permanently_failed": (
+        "mailroom_jobs_trimmed_permanently_failed",
+        "Those of the trimmed jobs that nobody got to succeed.",
+    ),
     "failed": ("mailroom_attempts_failed", "Attempts that failed and are tried again."),
     "released": ("mailroom_attempts_released", "Attempts given back without being charged."),
     "died": ("mailroom_attempts_died", "Attempts whose lease ran out: the worker died."),

@@ -65,10 +65,16 @@ class Housekeeper:
                 max_jobs=config.retention_max_jobs,
                 limit=TRIM_LIMIT,
             )
-            if trimmed < TRIM_LIMIT:
+            if trimmed < TRIM_LIMIT and self._wipe() < TRIM_LIMIT:
                 self._trim_at = time.monotonic() + TRIM_EVERY_SECONDS
                 return True
         return False
+
+    def _wipe(self) -> int:
+        days = self._config.retention_payload_days
+        if not days:
+            return 0
+        return self._queue.wipe_payloads(success_age_ms=int(days * DAY_MS), limit=TRIM_LIMIT)
 
     def _operate(self) -> bool:
         """True when there is more to do for an operation."""

@@ -40,6 +40,7 @@ EVENTS = (
     "cancelled",
     "deleted",
     "trimmed",
+    "trimmed_permanently_failed",
     "released",
     "died",
     "late",
@@ -167,7 +168,8 @@ class Inspector:
     def stats(self) -> dict[str, Any]:
         """`counts` (status → jobs), `total`, `paused`, `totals` (event → count since the
         beginning: submitted, succeeded, failed, permanently_failed, retried, cancelled, deleted,
-        trimmed, released, died, late, lost, unconfirmed), `by_type` (job type → event → count),
+        trimmed, trimmed_permanently_failed (these are among the trimmed too), released, died,
+        late, lost, unconfirmed), `by_type` (job type → event → count),
         `last_minute` (event → count in the last full minute), `oldest_pending_seconds` (or None),
         `workers_alive`, `slots` and `slots_busy` (of all of them together), `breakers` (see the
         method), `revision`."""

@@ -73,7 +73,7 @@ class Job:
 
     id: int
     job_type: str
-    payload: str  # as submitted; "" where only the record was read
+    payload: str  # as submitted; "" where only the record was read, or when it was wiped
     priority: Priority
     created_at: float
     status: Status

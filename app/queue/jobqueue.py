@@ -276,6 +276,14 @@ class JobQueue:
         answer = self._scripts.call("trim", limit, success_max_age_ms, failed_max_age_ms, max_jobs)
         return int(answer)
 
+    def wipe_payloads(self, *, success_age_ms: int, limit: int = 100) -> int:
+        """Empties the payloads of jobs that succeeded at least so long ago; what they were about
+        (`Job_summary`), their result and attempts stay.
+
+        Returns how many; `limit` or more when there may be more.
+        """
+        return int(self._scripts.call("wipe", limit, success_age_ms))
+
     def operate(self, limit: int = 100) -> bool:
         """Does the next chunk of an operation (`operations.py`). False: no operation runs now.
 

@@ -44,7 +44,7 @@ class Keys:
 
     @property
     def payloads(self) -> str:
-        """hash: id → payload, as submitted."""
+        """hash: id → payload, as submitted; empty when it was wiped."""
         return f"{self.prefix}Job_payload"
 
     @property
@@ -127,7 +127,8 @@ class Keys:
 
     @property
     def meta(self) -> str:
-        """hash: paused, revision, promoted_at, reaped_at, hold_until, schema."""
+        """hash: paused, revision, promoted_at, reaped_at, hold_until, schema, and for buckets of
+        successes `wiped:<bucket>`: payloads are wiped of those that completed up to then, ms."""
         return f"{self.prefix}Meta"
 
     @property

@@ -185,3 +185,14 @@ def test_a_worker_that_comes_back_after_its_job_was_trimmed_is_told_so(
     queue.trim(failed_max_age_ms=1)
 
     assert queue.renew("w1", [job], {}).lost == [job.id]
+
+
+def test_given_up_jobs_that_go_are_counted_apart(
+    queue: JobQueue, clock: Clock, totals: Totals
+) -> None:
+    one_of_each_final_status(queue, clock)
+    clock.advance(seconds=10)
+
+    assert queue.trim(**ALL_AT_ONCE) == 3
+    assert totals()["trimmed"] == 3
+    assert totals()["trimmed_permanently_failed"] == 1

@@ -79,6 +79,23 @@ def test_it_does_not_trim_each_time(queue: JobQueue, config: Config, client: red
     assert client.hlen(queue.keys.jobs) == 3
 
 
+def test_payloads_are_wiped_only_when_asked_for(
+    queue: JobQueue, config: Config, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "DAY_MS", 1)
+    finish(queue, 3)
+    done_ms = int(client.zrange("Completed:success:echo:low:1", -1, -1, withscores=True)[0][1])
+    wait_until(lambda: seconds_of(client) * 1000 > done_ms + 1, "a millisecond is over")
+    kept = replace(config, retention_success_days=0)
+    Housekeeper(kept, queue).round()
+    assert set(client.hvals(queue.keys.payloads)) == {"{}"}
+
+    Housekeeper(replace(kept, retention_payload_days=1), queue).round()
+
+    assert set(client.hvals(queue.keys.payloads)) == {""}
+    assert client.hlen(queue.keys.jobs) == 3
+
+
 def test_it_takes_back_more_dead_jobs_than_one_call_does(
     client: redis.Redis, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,6 +77,9 @@ local function trim(argv)
     if record and FINAL[record.status] then
       forget(record)
       count("trimmed", record.job_type)
+      if record.status == "permanently_failed" then
+        count("trimmed_permanently_failed", record.job_type)
+      end
       trimmed = trimmed + 1
     end
   end
