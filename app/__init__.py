@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_SECONDS = 1.0
 TIMEOUT_SECONDS = 1.5
 
+# Must answer whatever the store is like.
+_WITHOUT_STORE = frozenset({None, "static", "health.healthz", "health.metrics"})
+
 SECURITY_HEADERS = (
     (
         "Content-Security-Policy",
@@ -80,6 +83,7 @@ def create_app(
     app.extensions["operations"] = Operations(client, **shared)
     app.extensions["audit"] = Audit(client, prefix=config.key_prefix)
     app.extensions["suppressions"] = Suppressions(client, prefix=config.key_prefix)
+    app.before_request(_ensure_schema)
     register_api(app)
     register_dashboard(app)
     register_security(app, config)
@@ -87,6 +91,14 @@ def create_app(
     app.after_request(_secure)
     app.wsgi_app = LoggedRequests(app.wsgi_app)  # type: ignore[assignment, method-assign]
     return app
+
+
+def _ensure_schema() -> None:
+    """Raises ServerUnsuitable, QueueUnavailable: answered by the blueprint that was asked."""
+    from flask import current_app, request
+
+    if request.endpoint not in _WITHOUT_STORE:
+        current_app.extensions["queue"].ensure_schema()
 
 
 def _connect(config: Config) -> redis.Redis:

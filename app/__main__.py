@@ -11,6 +11,8 @@ from app.config import Config, ConfigError, without_password
 from app.embedded import SERVER_LOG, ServerNotFound
 from app.queue.connection import connect
 from app.queue.errors import QueueUnavailable, ServerUnsuitable
+from app.queue.keys import Keys
+from app.queue.schema import check_schema, upgrade
 from app.supervisor.checks import StartFailed, check_server, reachable_host
 from app.supervisor.inbox import SignalInbox
 from app.supervisor.parent_death import ParentWatch, signal_at_parent_death
@@ -60,6 +62,9 @@ def look_at_server(config: Config) -> str:
     client = connect(config.server_url, name="mailroom:start", timeout_seconds=2)
     try:
         name, warnings = check_server(client)
+        for schema in upgrade(client, Keys(config.key_prefix)):
+            show(f"The store was upgraded to schema {schema}.")
+        check_schema(client, Keys(config.key_prefix))
     except ServerUnsuitable as error:
         raise StartFailed(f"REDIS_URL: {error}") from None
     except QueueUnavailable:

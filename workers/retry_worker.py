@@ -53,6 +53,7 @@ class RetryWorker:
         delay = 0.1
         while not self._stopping:
             try:
+                self._queue.ensure_schema()
                 self._wake.arm()
                 wait_seconds = self._housekeeper.round()
                 self._say_alive()

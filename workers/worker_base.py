@@ -230,6 +230,7 @@ class Worker:
         nonce, delay_seconds, kept = new_nonce(), 0.1, 0
         while True:
             try:
+                self._queue.ensure_schema()
                 self._follow_ups.submit(finished)
                 turn = self._queue.turn(self.name, finished, wanted, nonce=nonce)
             except QueueUnavailable as error:

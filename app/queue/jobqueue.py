@@ -20,6 +20,7 @@ from app.queue.errors import IdempotencyConflict, JobNotFound, LeaseLost, WrongS
 from app.queue.job import Job
 from app.queue.keys import Keys
 from app.queue.outcome import Outcome
+from app.queue.schema import check_schema
 from app.queue.scripts import Scripts, script_source
 from app.queue.submission import NewJob, Submitted, pack, unpack
 
@@ -90,6 +91,7 @@ class JobQueue:
         self.head_start_ms = head_start_ms
         self._search = "1" if search else "0"
         self._scripts = Scripts(client, self.keys.jobs, source)
+        self._schema_checked = False
 
     # ── From the application ────────────────────────────────────────────────────────────────
 
@@ -147,6 +149,15 @@ class JobQueue:
     def resume(self) -> bool:
         """Hands out jobs again. False: the queue was not paused."""
         return bool(self._scripts.call("resume"))
+
+    def ensure_schema(self) -> None:
+        """Makes sure, once, that the store has the layout that this code knows.
+
+        Raises ServerUnsuitable (with UpgradeNeeded), which says what to do, QueueUnavailable.
+        """
+        if not self._schema_checked:
+            check_schema(self._client, self.keys)
+            self._schema_checked = True
 
     def check_writable(self) -> None:
         """Writes something small. Raises QueueUnavailable, ServerUnsuitable."""

@@ -9,6 +9,7 @@ from dataclasses import replace
 from io import BytesIO
 
 import pytest
+import redis
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -234,3 +235,15 @@ def test_every_answer_has_the_security_headers(http: FlaskClient, url: str) -> N
     kept = "no-cache" if url.startswith("/static/") else "no-store"
     assert response.headers["Cache-Control"] == kept
     response.close()
+
+
+def test_a_store_of_another_version_is_503_but_the_process_is_alive(
+    app: Flask, fake_client: redis.Redis
+) -> None:
+    fake_client.hset("Meta", "schema", 99)
+    http = app.test_client()
+
+    assert http.post(SUBMIT, json=ONE).status_code == 503
+    assert http.get("/dashboard").status_code == 503
+    assert http.get("/healthz").status_code == 200
+    assert fake_client.exists("Mail_queue") == 0

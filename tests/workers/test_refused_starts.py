@@ -56,3 +56,16 @@ def test_a_wrong_password_is_named(
     assert log.splitlines()[-1].startswith("Redis refuses the login: ")
     assert "Traceback" not in log
     assert "wrong@" not in log
+
+
+@pytest.mark.parametrize("module", [MAIN, RETRY])
+def test_a_store_of_a_newer_version_is_left_alone(system: System, module: str) -> None:
+    job_id = system.queue.submit("noop")
+    system.client.hset("Meta", "schema", 99)
+    worker = system.start(module)
+
+    assert worker.exit_code() == 2
+
+    last = worker.log().splitlines()[-1]
+    assert last.startswith("The store was written by a newer version (schema 99;")
+    assert system.job(job_id).status == "pending"

@@ -1,0 +1,111 @@
+"""Which layout the store has, and how an older one becomes this one.
+
+`Meta` holds the number as `schema`; a store without it was made before 0.1.0 and has layout 1. A
+change that older code could not live with (a key renamed, an index more) raises `SCHEMA` and adds
+a step; fields and keys that older code ignores do not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import redis
+
+from app.queue.connection import unavailable_as_queue_error
+from app.queue.errors import QueueUnavailable, ServerUnsuitable
+from app.queue.keys import Keys
+
+SCHEMA = 1
+
+# From which schema → what makes the next of it. A step may be killed at any instant and then runs
+# again from its start, so it must bear that; it goes over the store in steps that keep the server
+# shortly, and nothing else works on the store meanwhile.
+Step = Callable[[redis.Redis, Keys], None]
+STEPS: Mapping[int, Step] = {}
+
+UPGRADE_LOCK_SECONDS = 3600
+WORKER_ALIVE_SECONDS = 30
+
+
+class UpgradeNeeded(ServerUnsuitable):
+    """The store has an older layout than this code."""
+
+    def __init__(self, found: int) -> None:
+        super().__init__(
+            f"The store has schema {found}, this version needs {SCHEMA}. Stop every API and "
+            "worker, make a backup, and run `flask queue upgrade` (`make run` does it by itself)."
+        )
+        self.found = found
+
+
+def check_schema(client: redis.Redis, keys: Keys) -> None:
+    """Marks a store that has no number yet.
+
+    Raises UpgradeNeeded, ServerUnsuitable when the store is of a newer version, QueueUnavailable.
+    """
+    found = _schema(client, keys)
+    if found > SCHEMA:
+        raise ServerUnsuitable(
+            f"The store was written by a newer version (schema {found}; this one knows {SCHEMA}). "
+            "Run that version, or restore a backup made before the upgrade."
+        )
+    if found < SCHEMA:
+        raise UpgradeNeeded(found)
+
+
+def upgrade(client: redis.Redis, keys: Keys, steps: Mapping[int, Step] = STEPS) -> list[int]:
+    """Takes an older store to this layout; returns the schemas it passed, none when it had it.
+
+    Raises ServerUnsuitable while workers are alive, or another upgrade runs, QueueUnavailable.
+    """
+    target = max((SCHEMA, *(number + 1 for number in steps)))
+    passed: list[int] = []
+    if _schema(client, keys) >= target:
+        return passed
+    with unavailable_as_queue_error():
+        _refuse_while_in_use(client, keys)
+        lock = f"{keys.meta}:upgrade"
+        if not client.set(lock, "1", nx=True, ex=UPGRADE_LOCK_SECONDS):
+            raise ServerUnsuitable(
+                "Another upgrade of this store runs. If it was killed, its mark goes within "
+                f"{UPGRADE_LOCK_SECONDS // 60} minutes, or with DEL {lock}."
+            )
+        try:
+            while (found := _schema(client, keys)) < target:
+                steps[found](client, keys)
+                client.hset(keys.meta, "schema", found + 1)
+                passed.append(found + 1)
+        finally:
+            client.delete(lock)
+    return passed
+
+
+def _schema(client: Any, keys: Keys) -> int:
+    with unavailable_as_queue_error():
+        found = client.hget(keys.meta, "schema")
+        if found is None:
+            is_new = not client.exists(keys.counter)
+            found = SCHEMA if is_new else 1
+            _mark(client, keys, int(found))
+    return int(found)
+
+
+def _mark(client: Any, keys: Keys, schema: int) -> None:
+    try:
+        with unavailable_as_queue_error():
+            client.hsetnx(keys.meta, "schema", str(schema))
+    except QueueUnavailable:
+        # Full, or a replica: that must not keep workers from what is there. The next one marks it.
+        pass
+
+
+def _refuse_while_in_use(client: Any, keys: Keys) -> None:
+    seconds, _ = client.time()
+    since_ms = (int(seconds) - WORKER_ALIVE_SECONDS) * 1000
+    alive = client.zcount(keys.workers, since_ms, "+inf")
+    if alive:
+        raise ServerUnsuitable(
+            f"{alive} workers spoke to this store in the last {WORKER_ALIVE_SECONDS} seconds. Stop "
+            "all of them, and the APIs, before the upgrade."
+        )
