@@ -16,7 +16,9 @@ CONNECT_TIMEOUT_SECONDS = 1.0
 TIMEOUT_SECONDS = 1.5
 
 # Must answer whatever the store is like.
-_WITHOUT_STORE = frozenset({None, "static", "health.healthz", "health.metrics"})
+_WITHOUT_STORE = frozenset(
+    {None, "static", "health.healthz", "health.metrics", "api.openapi_json", "api.docs"}
+)
 
 SECURITY_HEADERS = (
     (
