@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 
 from app.config import Config, ConfigError, without_password
@@ -19,6 +20,8 @@ from app.supervisor.parent_death import ParentWatch, signal_at_parent_death
 from app.supervisor.programs import System, build_system, server_folder
 from app.supervisor.supervisor import STOP_SIGNALS, StopRequested, Supervisor
 
+SETTINGS_WRONG = 2  # exit status
+
 
 def main(arguments: list[str]) -> int:
     """Exit status: 0 stopped as asked, 1 could not start, 2 wrong settings."""
@@ -31,7 +34,7 @@ def main(arguments: list[str]) -> int:
         return run(Config.load(), supervisor)
     except ConfigError as error:
         warn(str(error))
-        return 2
+        return SETTINGS_WRONG
     except (StartFailed, ServerNotFound) as error:
         warn(str(error))
         return 1
@@ -43,6 +46,7 @@ def main(arguments: list[str]) -> int:
 
 
 def run(config: Config, supervisor: Supervisor) -> int:
+    check_job_types()
     system = build_system(config, supervisor.pause)
     checked: list[str] = []
     try:
@@ -55,6 +59,17 @@ def run(config: Config, supervisor: Supervisor) -> int:
         supervisor.stop(system)
     show("Stopped.")
     return 0
+
+
+def check_job_types() -> None:
+    """What is wrong with them, or with the mail settings, is said once, not by each process.
+
+    In a process of its own: the supervisor runs no code of job types. Raises ConfigError.
+    """
+    done = subprocess.run([sys.executable, "-m", "workers.check"], capture_output=True, text=True)
+    if done.returncode == SETTINGS_WRONG:
+        raise ConfigError(done.stderr.strip())
+    # A signal, for both of us, or something odd: the workers will tell.
 
 
 def look_at_server(config: Config) -> str:
@@ -86,7 +101,9 @@ def announcement(config: Config, system: System, supervisor: Supervisor, server:
     else:
         kept = f"{server} at {without_password(config.server_url)}"
     mailbox = config.data_dir / "mailbox"
-    mail = f"by SMTP to {config.smtp_host}" if config.smtp_host else f"kept in {mailbox}"
+    mail = f"kept in {mailbox}, see {address}/dashboard/mailbox"
+    if config.smtp_host:
+        mail = f"by SMTP to {config.smtp_host} ({config.smtp_security})"
     processes = ", ".join(f"{name} {pid}" for name, pid in supervisor.pids())
     return (
         "Mailroom is running. Ctrl-C stops it.\n"

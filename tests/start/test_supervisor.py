@@ -146,10 +146,20 @@ def test_wrong_settings_are_a_line_each(tmp_path: Path) -> None:
         ]
 
 
-def test_a_module_that_does_not_exist_ends_the_start(tmp_path: Path) -> None:
-    with running_copy(tmp_path / "data", JOB_MODULES="no_such_module") as copy:
-        assert copy.ended() == 1
-        assert "no_such_module" in copy.output
+@pytest.mark.parametrize(
+    ("setting", "value", "said"),
+    [
+        ("JOB_MODULES", "no_such_module", "No module named 'no_such_module'"),
+        ("MAIL_FROM", "nobody", "MAIL_FROM: Not a valid address"),
+    ],
+)
+def test_what_keeps_job_types_from_loading_is_said_once(
+    tmp_path: Path, setting: str, value: str, said: str
+) -> None:
+    with running_copy(tmp_path / "data", **{setting: value}) as copy:
+        assert copy.ended() == 2
+        [line] = copy.output.splitlines()
+        assert said in line
         assert copy.pids() == set()
 
 
