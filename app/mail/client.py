@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import smtplib
 import socket
 import ssl
@@ -16,6 +17,9 @@ _LINE_MAX_BYTES = 8_192
 _REPLY_MAX_BYTES = 1_048_576
 _REPLY_KEPT_BYTES = 65_536
 _NEARLY_ALL = 0.95  # of the time a step has: as good as all of it
+# How long one call on a socket waits at most before the time that is left is looked at. Most steps
+# may take longer, so that the socket keeps this time-out from one to the next.
+_LOOK_UP_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +66,7 @@ class SmtpClient(smtplib.SMTP):
         self._monotonic = monotonic
         self._received = b""
         self._allowed: dict[int, float] = {}  # the time-outs the socket has now, by option
+        self._call_seconds_max = _LOOK_UP_SECONDS
 
     def dial(self) -> None:
         server = self._server
@@ -78,6 +83,7 @@ class SmtpClient(smtplib.SMTP):
         self.esmtp_features = {}
         self.sock.settimeout(self.seconds)
         self._allowed = {}
+        self._call_seconds_max = math.inf
         self.sock = self._server.tls.wrap_socket(self.sock, server_hostname=name)
 
     @property
@@ -94,12 +100,15 @@ class SmtpClient(smtplib.SMTP):
             raise BadReply("The server spoke out of turn")
         began = self._monotonic()
         self._allow(self.seconds, socket.SO_SNDTIMEO)
-        try:
-            while len(data) > (sent := self.sock.send(data)):
-                data = data[sent:]
-                self._seconds_left(began)
-        except BlockingIOError:
-            raise TimeoutError("Timed out") from None
+        while True:
+            try:
+                sent = self.sock.send(data)
+            except BlockingIOError:
+                sent = 0
+            if sent == len(data):
+                return
+            data = data[sent:]
+            self._allow(self._seconds_left(began), socket.SO_SNDTIMEO)
 
     def getreply(self) -> tuple[int, bytes]:
         """One reply (RFC 5321 section 4.2), of at most 64 KiB of text; the rest is read past."""
@@ -133,14 +142,16 @@ class SmtpClient(smtplib.SMTP):
     def _receive(self, began: float) -> bytes:
         if self.sock is None:
             raise smtplib.SMTPServerDisconnected("Not connected")
-        seconds_left = self._seconds_left(began)
-        # Most replies come in one piece, soon: the socket keeps the time-out it has.
-        hurries = seconds_left < self.seconds * _NEARLY_ALL
-        self._allow(seconds_left if hurries else self.seconds, socket.SO_RCVTIMEO)
-        try:
-            data = self.sock.recv(_LINE_MAX_BYTES)
-        except BlockingIOError:
-            raise TimeoutError("Timed out") from None
+        while True:
+            seconds_left = self._seconds_left(began)
+            # Most replies come in one piece, soon: the socket keeps the time-out it has.
+            hurries = seconds_left < self.seconds * _NEARLY_ALL
+            self._allow(seconds_left if hurries else self.seconds, socket.SO_RCVTIMEO)
+            try:
+                data = self.sock.recv(_LINE_MAX_BYTES)
+                break
+            except BlockingIOError:
+                continue
         if not data:
             raise ConnectionResetError("The server closed the connection")
         return data
@@ -155,9 +166,13 @@ class SmtpClient(smtplib.SMTP):
         """How long the next call on the socket may take: `option` says which, SO_RCVTIMEO or
         SO_SNDTIMEO.
 
-        In the clear the kernel keeps the time: Python's own way asks `poll` before each call, and
-        every call more is one more wait for the interpreter lock. TLS can't do without.
+        In the clear the kernel keeps the time, and the call ends with BlockingIOError, perhaps
+        before that time is over: Python's own way asks `poll` before each call, and every call
+        more is one more wait for the interpreter lock. TLS can't do without, and ends with
+        TimeoutError.
         """
+        if seconds > self._call_seconds_max:
+            seconds = self._call_seconds_max
         if self._allowed.get(option) == seconds:
             return
         assert self.sock is not None
