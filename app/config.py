@@ -271,15 +271,22 @@ def _secret(env: Env, name: str) -> Any:
 
 def _webhook_secret(env: Env, name: str) -> Any:
     def check(value: str) -> None:
-        prefix, _, secret = value.partition("_")
-        try:
-            size = len(base64.b64decode(secret, validate=True))
-        except ValueError:
-            size = 0
-        if prefix != "whsec" or not 24 <= size <= 64:
-            raise ValidationError("Must be whsec_ and then 24 to 64 bytes in base64.")
+        if not all(map(_is_webhook_secret, re.split(r"[\s,]+", value.strip()))):
+            raise ValidationError(
+                "Must be whsec_ and then 24 to 64 bytes in base64, or several of these with "
+                "spaces or commas between them."
+            )
 
     return env.str(name, validate=check) if _given(env, name) else ""
+
+
+def _is_webhook_secret(text: str) -> bool:
+    prefix, _, secret = text.partition("_")
+    try:
+        size = len(base64.b64decode(secret, validate=True))
+    except ValueError:
+        return False
+    return prefix == "whsec" and 24 <= size <= 64
 
 
 def _path(default: str) -> Callable[[Env, str], Any]:

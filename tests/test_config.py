@@ -113,6 +113,7 @@ def test_all_errors_come_at_once_each_with_its_name_and_what_is_allowed(load: Lo
         ("WEBHOOK_SECRET", "secret"),
         ("WEBHOOK_SECRET", "whsec_c2hvcnQ="),
         ("WEBHOOK_SECRET", "whsec_not base64"),
+        ("WEBHOOK_SECRET", f"whsec_{'A' * 32} whsec_c2hvcnQ="),
         ("WEBHOOK_ALLOW_PRIVATE", "maybe"),
     ],
 )
@@ -151,6 +152,8 @@ def test_events_have_a_secret_and_an_order_of_their_own(load: Load) -> None:
         WEBHOOK_URL="https://hooks.example/", WEBHOOK_SECRET=secret, WEBHOOK_EVENTS="failed, sent"
     )
     assert config.webhook_events == ("sent", "failed")
+    for between in (" ", ",", " , "):
+        assert load(WEBHOOK_SECRET=f"{secret}{between}whsec_{'A' * 32}").webhook_secret
 
 
 def test_the_environment_goes_before_the_env_file(load: Load, tmp_path: Path) -> None:

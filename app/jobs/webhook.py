@@ -12,6 +12,7 @@ import json
 import random
 import ssl
 import time
+from collections.abc import Iterable
 from functools import cache
 from http.client import HTTPException
 from typing import Any
@@ -73,7 +74,7 @@ def deliver(
     silent_hosts: SilentHosts = _silent_hosts,
 ) -> dict[str, Any]:
     """One attempt, after so many `failures`, at `now` (seconds since the epoch)."""
-    if not settings().key:
+    if not settings().keys:
         raise PermanentFailure("Events can't be signed: WEBHOOK_SECRET is not set.")
     host = urlsplit(data["url"]).netloc
     if not silent_hosts.may_try(host, time.monotonic()):
@@ -85,7 +86,7 @@ def deliver(
         "User-Agent": "Mailroom",
         "webhook-id": data["id"],
         "webhook-timestamp": stamp,
-        "webhook-signature": signature(settings().key, data["id"], stamp, body),
+        "webhook-signature": signatures(settings().keys, data["id"], stamp, body),
     }
     try:
         answer = public_http.post(
@@ -108,10 +109,14 @@ def deliver(
     return _judge(answer, failures)
 
 
-def signature(key: bytes, webhook_id: str, timestamp: str, body: bytes) -> str:
-    """The header `webhook-signature`: HMAC-SHA256 of id, timestamp and body, in base64."""
+def signatures(keys: Iterable[bytes], webhook_id: str, timestamp: str, body: bytes) -> str:
+    """The header `webhook-signature`: HMAC-SHA256 of id, timestamp and body, in base64, by each key.
+
+    A receiver that knows one of the keys finds its signature among them.
+    """
     signed = b".".join((webhook_id.encode(), timestamp.encode(), body))
-    return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
+    digests = (hmac.digest(key, signed, hashlib.sha256) for key in keys)
+    return " ".join(f"v1,{base64.b64encode(digest).decode()}" for digest in digests)
 
 
 def _judge(answer: public_http.Answer, failures: int) -> dict[str, Any]:

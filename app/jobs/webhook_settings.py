@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,7 +30,9 @@ class EventSettings(Protocol):
 @dataclass(frozen=True, slots=True)
 class WebhookSettings:
     url: str = ""  # for all mails that name none
-    key: bytes = b""  # b"": nothing can be signed, so nothing is sent
+    # Each signs: while receivers change from one to the next, both do. None: nothing can be signed,
+    # so nothing is sent.
+    keys: tuple[bytes, ...] = ()
     events: tuple[str, ...] = EVENTS
     allow_private: bool = False
     retry_base_seconds: float = 30.0  # scales all delays
@@ -41,10 +44,10 @@ _settings = WebhookSettings()
 def configure(config: EventSettings) -> None:
     """Raises ValueError, naming the variable, when WEBHOOK_URL can't be used."""
     global _settings
-    encoded = config.webhook_secret.partition("_")[2]
+    secrets = re.split(r"[\s,]+", config.webhook_secret.strip())
     asked = WebhookSettings(
         config.webhook_url,
-        base64.b64decode(encoded),
+        tuple(base64.b64decode(secret.partition("_")[2]) for secret in secrets if secret),
         config.webhook_events,
         config.webhook_allow_private,
         config.retry_base_seconds,
@@ -67,7 +70,7 @@ def check_webhook(url: str) -> str:
 
 
 def _check(url: str, settings: WebhookSettings) -> str:
-    if not settings.key:
+    if not settings.keys:
         raise ValueError("Events can't be signed here: WEBHOOK_SECRET is not set.")
     public_http.check_url(url, allow_private=settings.allow_private)
     return url

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import socket
 import ssl
 import threading
@@ -15,13 +16,14 @@ import pytest
 
 from app.jobs import find
 from app.jobs.silent_hosts import HOSTS_MAX, SILENT_SECONDS, TIMEOUTS_IN_A_ROW, SilentHosts
-from app.jobs.webhook import DELAYS_SECONDS, MAX_RETRIES, deliver, signature
+from app.jobs.webhook import DELAYS_SECONDS, MAX_RETRIES, deliver, signatures
 from app.queue.job import Job, Priority, Status
 from app.queue.outcome import PermanentFailure, RetryLater
 from tests.jobs.conftest import Configure
 from tests.jobs.receiver import SECRET, Receiver
 from tests.mail.servers import make_certificates
 
+WEBHOOKS_MD = Path(__file__).parents[2] / "docs" / "webhooks.md"
 NOW = 1_748_783_995.842
 EVENT = {"type": "mail.sent", "timestamp": "2026-06-01T12:00:00.000Z", "data": {"subject": "Grüße"}}
 
@@ -49,8 +51,42 @@ def test_the_signature_is_that_of_the_specification() -> None:
     # The example that the reference libraries test themselves with.
     key = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     body = b'{"test": 2432232314}'
-    signed = signature(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", body)
+    signed = signatures([key], "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330", body)
     assert signed == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+@pytest.mark.parametrize("between", [" ", ",", " , ", "\t"])
+def test_each_of_several_secrets_signs(configure: Configure, between: str) -> None:
+    newer = "whsec_" + base64.b64encode(b"the receivers get this now").decode()
+    configure(webhook_secret=f"{newer}{between}{SECRET}")
+    with Receiver() as receiver:
+        send(receiver.url)
+
+    [received] = receiver.received
+    signed = received.headers["webhook-signature"].split(" ")
+    assert len(set(signed)) == 2
+    for secret, signature in zip((newer, SECRET), signed, strict=True):
+        received.headers["webhook-signature"] = signature
+        received.check_signature(secret)
+
+
+def test_a_receiver_that_reads_the_documentation_believes_either_secret(
+    configure: Configure,
+) -> None:
+    code = re.findall(r"```python\n(.*?)```", WEBHOOKS_MD.read_text("utf-8"), re.S)[0]
+    space: dict[str, Any] = {}
+    exec(code, space)
+    newer = "whsec_" + base64.b64encode(b"the receivers get this now").decode()
+    configure(webhook_secret=f"{newer} {SECRET}")
+    with Receiver() as receiver:
+        send(receiver.url, now=time.time())
+
+    [received] = receiver.received
+    for secret in (newer, SECRET):
+        assert space["is_genuine"](secret, received.headers, received.body)
+    unknown = "whsec_" + base64.b64encode(b"nobody has ever seen this").decode()
+    assert not space["is_genuine"](unknown, received.headers, received.body)
+    assert not space["is_genuine"](SECRET, received.headers, received.body + b" ")
 
 
 def test_the_job_type_runs_it(configure: Configure) -> None:
