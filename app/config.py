@@ -54,6 +54,7 @@ class Config:
     worker_processes: int
     worker_concurrency: int
     job_modules: tuple[str, ...]
+    job_type_rate: tuple[tuple[str, float], ...]  # job type, attempts a second
     max_retries: int | None
     retry_base_seconds: float
     retry_max_seconds: float
@@ -228,31 +229,45 @@ def _some_of(*allowed: str) -> Callable[[Env, str], Any]:
     return read
 
 
-_RATE = re.compile(r"([^\s=@,]+)\s*=\s*(\d{1,6})\s*/\s*(s|min|h)")
+_RATE = re.compile(r"(\d{1,6})\s*/\s*(s|min|h)")
 _UNIT_SECONDS = {"s": 1, "min": 60, "h": 3600}
+RATE_FORM = "a whole number from 1 to 999999, and /s, /min or /h"
 
 
-def _rates(env: Env, name: str) -> Any:
-    """`gmail.com=20/s, *=50/s` as pairs of a domain and how many a second."""
+def per_second(rate: str) -> float:
+    """`20/s`, `90/min` or `36/h` as so many a second. Raises ValueError."""
+    match = _RATE.fullmatch(rate)
+    if not match or not int(match[1]):
+        raise ValueError(f"{rate!r} is not a rate like 20/s: {RATE_FORM}.")
+    return int(match[1]) / _UNIT_SECONDS[match[2]]
+
+
+def _rates(example: str, names: str, read_name: Callable[[str], str]) -> Callable[[Env, str], Any]:
+    """`gmail.com=20/s, *=50/s` as pairs of a name and how many a second."""
+
+    def pair(text: str) -> tuple[str, float]:
+        name, equals, rate = (part.strip() for part in text.partition("="))
+        try:
+            if equals and re.fullmatch(r"[^\s@]+", name):
+                return read_name(name), per_second(rate)
+        except ValueError:
+            pass
+        raise ValidationError(f"{text!r} is not a rate like {example}: {names}, =, {RATE_FORM}.")
 
     def check(values: Any) -> None:
-        found = [_RATE.fullmatch(value) for value in values]
-        for value, match in zip(values, found, strict=True):
-            if not match or not int(match[2]):
-                raise ValidationError(
-                    f"{value!r} is not a rate like gmail.com=20/s: a domain or *, =, a whole "
-                    "number from 1 to 999999, and /s, /min or /h."
-                )
-        domains = [match[1].lower() for match in found if match]
-        for domain in sorted(set(domains)):
-            if domains.count(domain) > 1:
-                raise ValidationError(f"{domain!r} has more than one rate.")
+        found = [name for name, _ in map(pair, values)]
+        for name in sorted(set(found)):
+            if found.count(name) > 1:
+                raise ValidationError(f"{name!r} has more than one rate.")
 
-    if not _given(env, name):
-        return ()
-    parts = env.list(name, subcast=str.strip, validate=check)
-    matches = [match for part in parts or () if (match := _RATE.fullmatch(part))]
-    return tuple((m[1].lower(), int(m[2]) / _UNIT_SECONDS[m[3]]) for m in matches)
+    def read(env: Env, name: str) -> Any:
+        if not _given(env, name):
+            return ()
+        parts = env.list(name, subcast=str.strip, validate=check)
+        # Without parts the check has failed, and `seal` will say so.
+        return tuple(map(pair, parts or ()))
+
+    return read
 
 
 _SERVER_URL = validate.Regexp(
@@ -316,6 +331,7 @@ _READERS: dict[str, Callable[[Env, str], Any]] = {
     "worker_processes": _number(1, 0, 64, int),
     "worker_concurrency": _number(16, 1, 250, int),
     "job_modules": _names(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", "the name of a Python module"),
+    "job_type_rate": _rates("send_email=14/s", "a job type", str),
     "max_retries": _optional_int(0, 1000),
     "retry_base_seconds": _number(30, 0.001, 86_400),
     "retry_max_seconds": _number(14_400, 0.001, 604_800),
@@ -337,7 +353,7 @@ _READERS: dict[str, Callable[[Env, str], Any]] = {
     "smtp_max_messages_per_connection": _number(100, 1, 100_000, int),
     "mail_from": _text("Mailroom <mailroom@localhost>"),
     "mail_allowed_from": _names(r"[^\s@,]*@?[^\s@,]+", "an address or a domain"),
-    "mail_domain_rate": _rates,
+    "mail_domain_rate": _rates("gmail.com=20/s", "a domain or *", str.lower),
     "mail_dkim_domain": _text(),
     "mail_dkim_selector": _text(),
     "mail_dkim_key_file": _text(),

@@ -4,10 +4,11 @@ Run: python -m benchmarks.smtp [mails a round] [rounds]
 
 Both talk in the clear from 16 threads of this process to the same sink in another process, in
 turns: short rounds, each of which gives one ratio, so that what else the machine does meets both
-alike. What counts is the median of the ratios. Two things are compared. *The transport alone*: the same finished message in both,
-`Transaction` beside `SMTP.sendmail`; once with a sink that offers PIPELINING, as Postfix and Exim
-do, and once without. *All of a mail*: `Mailer.send`, which builds, checks and keeps account of each
-recipient, beside a loop that makes an `EmailMessage` for each mail and calls `send_message`.
+alike. What counts is the median of the ratios. Two things are compared. *The transport alone*: the
+same finished message in both, `Transaction` beside `SMTP.sendmail`; once with a sink that offers
+PIPELINING, as Postfix and Exim do, and once without. *All of a mail*: `Mailer.send`, which builds,
+checks and keeps account of each recipient, beside a loop that makes an `EmailMessage` for each mail
+and calls `send_message`.
 
 Not in it: Redis. The mark before DATA is a function that answers at once. Beside the rates stands
 the processor time of this process, which other programs on the machine disturb less.

@@ -107,6 +107,10 @@ def test_all_errors_come_at_once_each_with_its_name_and_what_is_allowed(load: Lo
         ("MAIL_DOMAIN_RATE", "20/s"),
         ("MAIL_DOMAIN_RATE", "a.example=1/s,,b.example=1/s"),
         ("MAIL_DOMAIN_RATE", "a.example=1/s,A.example=2/s"),
+        ("JOB_TYPE_RATE", "send_email"),
+        ("JOB_TYPE_RATE", "send_email=0/s"),
+        ("JOB_TYPE_RATE", "=1/s"),
+        ("JOB_TYPE_RATE", "a=1/s,a=2/s"),
         ("SECRET_KEY", "short"),
         ("MAIL_SUPPRESSION", "maybe"),
         ("WEBHOOK_EVENTS", "sent,opened"),
@@ -244,6 +248,12 @@ def test_rates_are_pairs_of_a_domain_and_mails_a_second(load: Load) -> None:
     config = load(MAIL_DOMAIN_RATE="GMail.com=20/s, a.example = 90/min ,*=36/h")
     assert config.mail_domain_rate == (("gmail.com", 20.0), ("a.example", 1.5), ("*", 0.01))
     assert load().mail_domain_rate == ()
+
+
+def test_rates_of_job_types_keep_upper_case(load: Load) -> None:
+    config = load(JOB_TYPE_RATE="send_email = 14/s,Resize=90/min")
+    assert config.job_type_rate == (("send_email", 14.0), ("Resize", 1.5))
+    assert load().job_type_rate == ()
 
 
 def test_a_wrong_rate_says_what_a_rate_is(load: Load) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import NoReturn
 
 from app.config import Config, ConfigError
-from app.jobs import JobModuleError, close_job_types, load_job_types
+from app.jobs import JobModuleError, UnknownJobType, close_job_types, find, load_job_types
 from app.logs import configure
 from app.queue.errors import ServerUnsuitable
 
@@ -32,9 +32,14 @@ def run(command: Callable[[Config], int]) -> NoReturn:
 
 
 def prepare(config: Config) -> None:
-    """Makes this process one that can run jobs. Raises JobModuleError."""
+    """Makes this process one that can run jobs. Raises JobModuleError, ConfigError."""
     configure(config.log_level, config.log_format)
     load_job_types(config)
+    for job_type, _ in config.job_type_rate:
+        try:
+            find(job_type)
+        except UnknownJobType as error:
+            raise ConfigError(f"JOB_TYPE_RATE: {error}") from None
 
 
 def _leave(code: int) -> NoReturn:

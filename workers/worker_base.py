@@ -35,6 +35,7 @@ from workers.follow_ups import FollowUps, with_follow_ups
 from workers.housekeeping import StandIn
 from workers.journal import Journal, journals, left_behind
 from workers.keeper import Keeper
+from workers.pace import wait_for_turn
 from workers.slot import Cancelled, Interrupted, ShuttingDown, Slot, TimedOut
 from workers.wake import WakeWatch
 
@@ -61,6 +62,7 @@ class Worker:
         self.announce_sending: Callable[[], None] = lambda: None
         self._rng = random.Random()
         self._slots: list[Slot] = []
+        self._type_rates = dict(config.job_type_rate)
         if config.mail_domain_rate:
             mailer().pace(Pacing(config.mail_domain_rate, lambda *ask: self._asking.take(*ask)))
 
@@ -80,7 +82,7 @@ class Worker:
         job.mark_sending = partial(self._asking.mark_sending, job)
         try:
             with concerning(job_id=job.id, job_type=job.job_type, request_id=job.request_id):
-                outcome = attempt(job, self.process_job, self.config, self._rng)
+                outcome = attempt(job, self._process_in_turn, self.config, self._rng)
                 # Those that came over HTTP; a line for each of a million others would cost more
                 # than many of them do.
                 if job.request_id:
@@ -88,6 +90,10 @@ class Worker:
                 return outcome
         finally:
             job.mark_sending = None  # a job that refers to itself would wait for the collector
+
+    def _process_in_turn(self, job: Job) -> Any:
+        wait_for_turn(job, self._type_rates, self._asking.take)
+        return self.process_job(job)
 
     @cached_property
     def _asking(self) -> Asking:

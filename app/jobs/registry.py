@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 from marshmallow import Schema, ValidationError
 
+from app.config import per_second
 from app.jobs import strict_json
 from app.queue.job import Job
 from app.queue.outcome import Outcome
@@ -78,6 +79,7 @@ class JobType:
     internal: bool = False  # submitted by the queue itself only
     recipients: Recipients | None = None  # whom the suppression list may forbid
     follow_ups: FollowUps | None = None  # submitted before the attempt's outcome is told
+    attempts_per_second: float | None = None  # of all workers together; JOB_TYPE_RATE goes before
 
     def validate(self, payload: str, strict: bool = True) -> Any:
         """The payload as the job's code gets it (`job.data`). Raises InvalidPayload.
@@ -134,13 +136,17 @@ def job_type(
     internal: bool = False,
     recipients: Recipients | None = None,
     follow_ups: FollowUps | None = None,
+    rate: str | None = None,
 ) -> Callable[[_F], _F]:
     """Makes a function `run(job) -> result` the code of a job type; the function stays as it is.
 
-    `summary(data) -> Summary` says what the dashboard shows of a job, and finds it by.
+    `summary(data) -> Summary` says what the dashboard shows of a job, and finds it by. `rate`
+    (`20/s`, `90/min`, `36/h`) is how many attempts all workers together may begin; a job that is
+    too early waits, and pays no attempt.
 
-    Raises ValueError when the name can't be one, or is another function's.
+    Raises ValueError when the name can't be one, or is another function's, and for a wrong rate.
     """
+    attempts_per_second = per_second(rate) if rate is not None else None
     if not re.fullmatch(NAME_PATTERN, name):
         raise ValueError(
             f"{name!r} can't be the name of a job type: it must have 1 to 64 letters, digits or "
@@ -167,6 +173,7 @@ def job_type(
             internal,
             recipients,
             follow_ups,
+            attempts_per_second,
         )
         return run
 

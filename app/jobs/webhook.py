@@ -110,7 +110,7 @@ def deliver(
 
 
 def signatures(keys: Iterable[bytes], webhook_id: str, timestamp: str, body: bytes) -> str:
-    """The header `webhook-signature`: HMAC-SHA256 of id, timestamp and body, in base64, by each key.
+    """The header `webhook-signature`: HMAC-SHA256 of id, timestamp and body in base64, by each key.
 
     A receiver that knows one of the keys finds its signature among them.
     """

@@ -100,6 +100,19 @@ def test_a_name_that_can_not_be_one_is_refused(name: str) -> None:
         job_type(name)
 
 
+def test_a_rate_is_so_many_a_second() -> None:
+    job_type("hurried", rate="90/min")(run)
+    assert find("hurried").attempts_per_second == 1.5
+    job_type("free")(run)
+    assert find("free").attempts_per_second is None
+
+
+@pytest.mark.parametrize("rate", ["", "20", "0/s", "20/day", "-1/s", "1.5/s", "x=20/s"])
+def test_a_rate_that_is_none_is_refused(rate: str) -> None:
+    with pytest.raises(ValueError, match="not a rate like 20/s: a whole number from 1 to 999999"):
+        job_type("hurried", rate=rate)
+
+
 def test_two_functions_can_not_be_one_job_type() -> None:
     job_type("twice")(run)
     job_type("twice")(run)
