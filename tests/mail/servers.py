@@ -379,11 +379,15 @@ class Talk:
         else:
             self._answer(verb, "235 OK" if verb == "AUTH" else "250 2.1.0 OK")
 
-    def _take_mail(self) -> None:
+    def read_message(self) -> list[bytes] | None:
+        """Its lines; None when the connection ended before the final dot."""
         lines = []
         while (line := self._line(raw=True)) is not None and line != b".":
             lines.append(line.removeprefix(b"."))
-        if line is not None:
+        return None if line is None else lines
+
+    def _take_mail(self) -> None:
+        if (lines := self.read_message()) is not None:
             self.server.mails.append(b"\r\n".join(lines) + b"\r\n")
             self._answer(".", "250 2.0.0 Ok: queued")
 

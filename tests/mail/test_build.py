@@ -42,6 +42,7 @@ INJECTIONS = [
     "a\r\n\r\nbody",
     "a\x00b",
     "a\u2028Bcc: x@y.z",
+    "a\u2029Bcc: x@y.z",
     "a\x85Bcc: x@y.z",
     "a\x1eBcc: x@y.z",
     "é\r\nBcc: x@y.z",
@@ -131,7 +132,14 @@ def mails_with(text: str) -> Iterator[Mail]:
     yield replace(mail, headers=((f"X-{text}", "x"),))
     yield replace(mail, attachments=(Attachment(text, "text/plain", b"x"),))
     yield replace(mail, attachments=(Attachment("f", text, b"x"),))
+    address = Address(f"a@{text}", f"a@{text}")
     yield replace(mail, to=(Address(text, text),))
+    yield replace(mail, to=(address,))
+    yield replace(mail, cc=(address,))
+    yield replace(mail, bcc=(address,))
+    yield replace(mail, bcc=(named,))
+    yield replace(mail, sender=address)
+    yield replace(mail, reply_to=address)
     yield replace(mail, envelope_from=Address(text, text))
 
 

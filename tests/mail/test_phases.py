@@ -3,15 +3,28 @@ table of the documentation says."""
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from app.mail.client import Timeouts
+from app.mail.outcomes import Phase
 from app.queue.outcome import AttemptEnded, GiveBack, PermanentFailure, RetryLater
-from tests.mail.servers import Reply, ScriptedServer, close, drip, reset, silence
-from tests.mail.support import TIMEOUTS, MakeMailer, make_job
+from tests.mail.servers import (
+    Action,
+    Reply,
+    ScriptedServer,
+    Talk,
+    close,
+    drip,
+    reset,
+    silence,
+    then_close,
+)
+from tests.mail.support import EXAMPLE, TIMEOUTS, MakeMailer, make_job
 
 RECIPIENT = "user@example.com"
 LONG = 1_000
@@ -21,20 +34,27 @@ SOON = 0.2
 
 # The reply that is right in each phase, and the time-out that ends waiting for it.
 PHASES = {
-    "connect": ("220", "greeting"),
+    "connect": ("220", "greeting"),  # connected, and the server speaks first
     "EHLO": ("250", "greeting"),
     "STARTTLS": ("220", "greeting"),
     "AUTH": ("235", "greeting"),
     "MAIL": ("250", "command"),
     "RCPT": ("250", "command"),
     "DATA": ("354", "data"),
+    "body": ("452", "block"),  # nothing good can be said before the final dot
     ".": ("250", "final"),
 }
 CONNECTING = ("connect", "EHLO", "STARTTLS", "AUTH")
+# A mail that fits into the kernel's buffers is out, dot and all, before the server has read it.
+TOO_LARGE_FOR_BUFFERS = EXAMPLE | {
+    "attachments": [{"filename": f"{n}.bin", "content": "AAEC" * 800_000} for n in range(2)]
+}
 BEHAVIOURS = ("close", "reset", "silence", "drip", "garbage", "long", "421", "4xx", "5xx")
 
 
 def expected(phase: str, behaviour: str) -> str:
+    if phase == "body" and behaviour in ("421", "4xx", "long"):
+        return "deferred"
     if behaviour == "long" and phase != "STARTTLS":  # no TLS follows here
         return "sent"
     if behaviour in ("4xx", "5xx") and phase not in CONNECTING:
@@ -64,8 +84,66 @@ def reply_for(phase: str, behaviour: str) -> Reply:
     return replies[behaviour]
 
 
-def ended(mailer: Any) -> tuple[str, AttemptEnded | None]:
-    job = make_job()
+def within_message(what: Action, *, reads_on: bool = False) -> Action:
+    """For "DATA": takes a part of the message and then does `what`. Unless it reads on, the kernel
+    takes little more than that part either."""
+
+    def action(talk: Talk) -> None:
+        if not reads_on:
+            talk.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8_192)
+        talk.say("354 Go on")
+        talk.socket.recv(1_000)
+        what(talk)
+
+    return action
+
+
+def stop_reading(talk: Talk) -> None:
+    """Until the test is over."""
+    talk.server.stopping.wait(30)
+    close(talk)
+
+
+def sip(seconds: float) -> Action:
+    """Reads one byte at a time."""
+
+    def action(talk: Talk) -> None:
+        while not talk.server.stopping.wait(seconds) and talk.socket.recv(1):
+            pass
+        close(talk)
+
+    return action
+
+
+def say_and_read_on(reply: str) -> Action:
+    """An answer before the message's end; reads to that end, and hangs up."""
+
+    def action(talk: Talk) -> None:
+        talk.say(reply)
+        talk.read_message()
+        close(talk)
+
+    return action
+
+
+def within_body(behaviour: str) -> Action:
+    """What a server does when a part of the message has come."""
+    actions: dict[str, Action] = {
+        "close": close,
+        "reset": reset,
+        "silence": stop_reading,
+        "drip": sip(SOON / 4),
+        "garbage": then_close("\0<html>"),
+    }
+    if behaviour in actions:
+        return within_message(actions[behaviour])
+    reply = reply_for("body", behaviour)
+    assert isinstance(reply, str)
+    return within_message(say_and_read_on(reply), reads_on=True)
+
+
+def ended(mailer: Any, payload: dict[str, Any] = EXAMPLE) -> tuple[str, AttemptEnded | None]:
+    job = make_job(payload)
     try:
         result = mailer.send(job, job.data)
     except GiveBack as end:
@@ -89,9 +167,12 @@ def ended(mailer: Any) -> tuple[str, AttemptEnded | None]:
 def test_whatever_a_server_does_in_a_phase_ends_as_the_table_says(
     make_mailer: MakeMailer, phase: str, behaviour: str, pipelining: bool
 ) -> None:
-    offered = ("SIZE 1000000", "8BITMIME", "AUTH PLAIN", "STARTTLS")
+    offered = ("8BITMIME", "AUTH PLAIN", "STARTTLS")
+    payload, script = EXAMPLE, {phase: reply_for(phase, behaviour)}
+    if phase == "body":
+        payload, script = TOO_LARGE_FOR_BUFFERS, {"DATA": within_body(behaviour)}
     server = ScriptedServer(
-        {phase: reply_for(phase, behaviour)},
+        script,
         extensions=(*offered, "PIPELINING") if pipelining else offered,
     )
     settings: dict[str, str] = {}
@@ -101,14 +182,35 @@ def test_whatever_a_server_does_in_a_phase_ends_as_the_table_says(
         settings = {"smtp_security": "starttls"}
     with server:
         mailer = make_mailer(server, timeouts=timeouts_for(phase, behaviour), **settings)
-        outcome, end = ended(mailer)
+        outcome, end = ended(mailer, payload)
         wanted = expected(phase, behaviour)
         assert outcome == wanted, end and end.reason
+        if phase == "body" and end and wanted == "network":
+            assert end.reason.endswith(f"while {Phase.BODY}")
         came_through = phase == "."
         assert len(server.mails) == (wanted == "sent" or came_through)
         if end and not isinstance(end, GiveBack):
             assert end.result["recipients"][RECIPIENT]["status"] == STATUS[wanted]
             assert end.reason.isprintable()
+
+
+def test_a_server_that_does_not_even_take_the_connection_is_retried(
+    make_mailer: MakeMailer,
+) -> None:
+    """Its queue of connections is full: nothing comes back. Refused: test_outcomes.py."""
+    with socket.socket() as listener, contextlib.ExitStack() as waiting:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        port = listener.getsockname()[1]
+        with contextlib.suppress(TimeoutError):
+            for _ in range(8):
+                waiting.enter_context(socket.create_connection(("127.0.0.1", port), SOON))
+        mailer = make_mailer(
+            smtp_host="127.0.0.1", smtp_port=port, timeouts=replace(TIMEOUTS, connect=SOON)
+        )
+        outcome, end = ended(mailer)
+    assert outcome == "network" and end
+    assert end.reason == f"Timed out, while {Phase.CONNECT}"
 
 
 STATUS = {
