@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from typing import Any
 
@@ -17,6 +18,7 @@ _SIGNED = (
 # Signed once more than they stand there, so that nobody can add another.
 _FROZEN = (b"from", b"to", b"cc", b"subject", b"date", b"reply-to", b"message-id")
 _HOST_NAME = re.compile(r"(?=.{1,253}$)([A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9])?\.?)+")
+_ED25519 = bytes.fromhex("06032b6570")  # its object identifier, 1.3.101.112
 _SETTINGS = ("MAIL_DKIM_DOMAIN", "MAIL_DKIM_SELECTOR", "MAIL_DKIM_KEY_FILE")
 
 
@@ -60,7 +62,13 @@ def signer_for(settings: MailSettings) -> Signer | None:
     for name in _SETTINGS[:2]:
         if not _HOST_NAME.fullmatch(given[name]):
             raise MailSettingsError(f"{name}: {given[name]!r} can't be part of a domain name.")
-    signer = Signer(_dkimpy(), domain, selector, _read(key_file))
+    key = _read(key_file)
+    if _is_ed25519(key):
+        raise MailSettingsError(
+            f"MAIL_DKIM_KEY_FILE: {key_file} is an Ed25519 key. Mail is signed with RSA only, "
+            "which every receiver can verify: openssl genrsa -out private.pem 2048"
+        )
+    signer = Signer(_dkimpy(), domain, selector, key)
     try:
         signer.sign(b"From: test@example.com\r\n\r\ntest\r\n")
     except Exception as error:  # whatever a file that is no key makes the parser do
@@ -77,7 +85,7 @@ def _dkimpy() -> Any:
     except ImportError:
         raise MailSettingsError(
             "MAIL_DKIM_KEY_FILE: signing needs the package dkimpy: "
-            "pip install -r requirements-dkim.txt"
+            ".venv/bin/pip install -r requirements-dkim.txt"
         ) from None
     return dkim
 
@@ -89,6 +97,15 @@ def _read(key_file: str) -> bytes:
     except OSError as error:
         reason = error.strerror or str(error)
         raise MailSettingsError(f"MAIL_DKIM_KEY_FILE: {key_file}: {reason}") from None
+
+
+def _is_ed25519(key: bytes) -> bool:
+    """Whether it is such a private key in PEM form (RFC 8410 section 7)."""
+    found = re.search(rb"-+BEGIN PRIVATE KEY-+\s([A-Za-z0-9+/=\s]+)-+END", key)
+    try:
+        return found is not None and _ED25519 in base64.b64decode(found[1])[:16]
+    except ValueError:
+        return False
 
 
 def _others(name: str) -> str:

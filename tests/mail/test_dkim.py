@@ -127,17 +127,34 @@ def test_settings_that_can_not_sign_are_told_at_the_start(
     assert str(raised.value).startswith(error)
 
 
-@pytest.mark.parametrize("algorithm", ["nothing", "ed25519"])
+@pytest.mark.parametrize(
+    ("algorithm", "error"),
+    [
+        ("", "is no RSA key in PEM form"),
+        ("x25519", "is no RSA key in PEM form"),
+        ("ed25519", "is an Ed25519 key. Mail is signed with RSA only"),
+    ],
+)
 def test_a_file_that_is_no_rsa_key_is_told_at_the_start(
-    make_mailer: MakeMailer, key: Key, tmp_path: Path, algorithm: str
+    make_mailer: MakeMailer, key: Key, tmp_path: Path, algorithm: str, error: str
 ) -> None:
     file = tmp_path / "key.pem"
-    if algorithm == "nothing":
-        file.write_text("nothing")
-    else:
+    if algorithm:
         openssl("genpkey", "-algorithm", algorithm, "-out", str(file))
-    with pytest.raises(MailSettingsError, match="is no RSA key in PEM form"):
+    else:
+        file.write_text("-----BEGIN PRIVATE KEY-----\nAAA\n-----END PRIVATE KEY-----\n")
+    with pytest.raises(MailSettingsError, match=error):
         make_mailer(**(key.settings | {"mail_dkim_key_file": str(file)}))
+
+
+def test_an_rsa_key_may_be_in_either_pem_form(
+    make_mailer: MakeMailer, key: Key, tmp_path: Path
+) -> None:
+    file = tmp_path / "pkcs8.pem"
+    openssl("pkcs8", "-topk8", "-nocrypt", "-in", str(key.file), "-out", str(file))
+    assert b"BEGIN PRIVATE KEY" in file.read_bytes()
+    content = sent(make_mailer, {}, **(key.settings | {"mail_dkim_key_file": str(file)}))
+    assert dkim.verify(content, dnsfunc=key.dns)
 
 
 def test_a_missing_package_is_told_at_the_start(
