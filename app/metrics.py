@@ -42,7 +42,8 @@ _BY_JOB_TYPE = {
     "lost": ("mailroom_acknowledgements_lost", "Outcomes told too late: suspected duplicates."),
     "unconfirmed": (
         "mailroom_sends_unconfirmed",
-        "Leases that ran out after the point of no return: suspected duplicates.",
+        "Sends that nobody could tell the end of, for the worker died or no answer came: suspected "
+        "duplicates.",
     ),
 }
 

@@ -73,7 +73,12 @@ def _as_the_job_chose(job: Job, end: AttemptEnded, config: Config) -> Outcome:
     elif not isinstance(end, PermanentFailure):
         raise TypeError("only its subclasses say how the attempt ended")
     return outcomes.failed(
-        job, reason, retry_in_ms=delay_ms, smtp_code=end.smtp_code, result=end.result
+        job,
+        reason,
+        retry_in_ms=delay_ms,
+        smtp_code=end.smtp_code,
+        result=end.result,
+        unconfirmed=end.unconfirmed,
     )
 
 

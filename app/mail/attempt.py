@@ -35,6 +35,8 @@ class Attempt:
     # What the server said of the mail as a whole, where that ended the attempt.
     reason: str = ""
     code: int | None = None
+    # Whether it passed its point of no return and nobody answered.
+    unconfirmed: bool = False
     _transactions: list[Transaction] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -108,12 +110,16 @@ class Attempt:
         self.retry(self.schedule.network_delay(), reason)
 
     def ambiguous(self, why: str) -> NoReturn:
-        """Perhaps delivered. With `hold` a person decides; else it is sent again."""
+        """Perhaps delivered just now. With `hold` a person decides; else it is sent again."""
+        self.unconfirmed = True
         self.facts["unconfirmed"] = True
-        reason = f"{AMBIGUOUS} the mail was perhaps delivered. {why}"
+        self.hold(why)
+        self.network(_perhaps(why))
+
+    def hold(self, why: str) -> None:
+        """Gives a mail up that was perhaps delivered, where that is wanted."""
         if self.mail.on_ambiguous == "hold":
-            self.give_up(reason)
-        self.network(reason)
+            self.give_up(_perhaps(why))
 
     def give_back(self, delay_seconds: float, reason: str) -> NoReturn:
         """Nothing was tried that counts, unless part of the recipients was already sent to."""
@@ -125,12 +131,18 @@ class Attempt:
         fitting, too_late = self.schedule.fit(delay_seconds)
         if fitting is None:
             self.give_up(f"{reason.rstrip('.')}. {too_late}")
-        raise RetryLater(fitting, reason, smtp_code=self.code, result=self.result())
+        result = self.result()
+        raise RetryLater(
+            fitting, reason, smtp_code=self.code, result=result, unconfirmed=self.unconfirmed
+        )
 
     def give_up(self, reason: str) -> NoReturn:
         # A person who retries it gives it all the time again.
         self.facts.pop("first_attempt_at", None)
-        raise PermanentFailure(reason, smtp_code=self.code, result=self.result())
+        result = self.result()
+        raise PermanentFailure(
+            reason, smtp_code=self.code, result=result, unconfirmed=self.unconfirmed
+        )
 
     def _conclude_refused(self) -> NoReturn:
         code, refusal = self.book.refusal()
@@ -160,6 +172,10 @@ class Attempt:
         if not self.book.still_open:
             result.pop("first_attempt_at", None)
         return result
+
+
+def _perhaps(why: str) -> str:
+    return f"{AMBIGUOUS} the mail was perhaps delivered. {why}"
 
 
 Send = Callable[[Transaction], None]

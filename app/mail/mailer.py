@@ -75,8 +75,8 @@ class Mailer:
         worker's: then nothing was sent.
         """
         attempt = self._attempt(job, mail)
-        if job.unconfirmed and mail.on_ambiguous == "hold":
-            attempt.ambiguous("A worker was lost before it could tell how the sending ended.")
+        if job.unconfirmed:
+            attempt.hold("A worker was lost before it could tell how the sending ended.")
         if attempt.schedule.has_expired:
             attempt.give_up(attempt.schedule.expiry)
         if self._suppressions is None:

@@ -17,13 +17,24 @@ class AttemptEnded(Exception):
     """Base of the three ways in which a job's code ends an attempt other than by returning.
 
     `smtp_code` and `result` (JSON-serialisable) are kept with the attempt and the job.
+    `unconfirmed`: it passed its point of no return, and nobody can tell how that ended; counted.
     """
 
-    def __init__(self, reason: str, *, smtp_code: int | None = None, result: Any = None) -> None:
+    unconfirmed = False
+
+    def __init__(
+        self,
+        reason: str,
+        *,
+        smtp_code: int | None = None,
+        result: Any = None,
+        unconfirmed: bool = False,
+    ) -> None:
         super().__init__(reason)
         self.reason = reason
         self.smtp_code = smtp_code
         self.result = result
+        self.unconfirmed = unconfirmed
 
 
 class PermanentFailure(AttemptEnded):
@@ -40,8 +51,9 @@ class RetryLater(AttemptEnded):
         *,
         smtp_code: int | None = None,
         result: Any = None,
+        unconfirmed: bool = False,
     ) -> None:
-        super().__init__(reason, smtp_code=smtp_code, result=result)
+        super().__init__(reason, smtp_code=smtp_code, result=result, unconfirmed=unconfirmed)
         self.delay_seconds = delay_seconds
 
 
@@ -98,6 +110,7 @@ def failed(
     retry_in_ms: int | None,
     smtp_code: int | None = None,
     result: Any = None,
+    unconfirmed: bool = False,
 ) -> Outcome:
     """A failed attempt; `retry_in_ms=None` ends the job as `permanently_failed`."""
     detail: dict[str, Any] = {"error": clean_text(error)}
@@ -105,6 +118,8 @@ def failed(
         detail["retry_in_ms"] = retry_in_ms
     if smtp_code is not None:
         detail["smtp_code"] = smtp_code
+    if unconfirmed:
+        detail["unconfirmed"] = True
     return Outcome(job.id, job.token or "", "fail", _result_json(result), json.dumps(detail))
 
 

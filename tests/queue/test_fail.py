@@ -46,6 +46,19 @@ def test_a_failed_job_waits_for_its_retry(
     assert totals() == {"submitted": 1, "failed": 1}
 
 
+@pytest.mark.parametrize("retry_in_ms", [30_000, None])
+def test_an_attempt_that_perhaps_did_its_work_is_counted(
+    queue: JobQueue, totals: Totals, retry_in_ms: int | None
+) -> None:
+    queue.submit("noop")
+    job = claim_one(queue)
+    failed = outcome.failed(job, "no answer", retry_in_ms=retry_in_ms, unconfirmed=True)
+
+    for verdict in ("ok", "repeat"):
+        assert queue.turn("w", [failed], 0).verdicts == [verdict]
+        assert totals()["unconfirmed"] == 1
+
+
 def test_a_job_that_is_given_up_is_final(
     queue: JobQueue, find: Find, clock: Clock, totals: Totals
 ) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from app.queue.job import Job, Status
 from app.queue.submission import NewJob
-from tests.mail.servers import ScriptedServer, SmtpSink, silence
+from tests.mail.servers import ScriptedServer, SmtpSink, close, silence
 from tests.workers.own_server import OwnServer
 from tests.workers.processes import RETRY, System, WorkerProcess, wait_until
 
@@ -154,7 +154,22 @@ def test_a_mail_whose_worker_was_killed_behind_the_dot_is_held(system: System) -
     assert job.last_error is not None and job.last_error.startswith("ambiguous: ")
     assert job.result["unconfirmed"] is True
     assert system.outcomes(job_id) == ["died", "permanently_failed"]
+    assert system.totals()["unconfirmed"] == 1
     assert second.runs
+
+
+def test_a_mail_that_nobody_answered_is_sent_again_and_counted(system: System) -> None:
+    with ScriptedServer({".": [close]}) as server:
+        system.start(RETRY)
+        system.start(**smtp(server))
+        job_id = system.queue.submit("send_email", mail("a@example.com"))
+        job = system.wait_for(job_id, Status.SUCCESS)
+        first, second = server.mails
+
+    assert first == second
+    assert job.result["unconfirmed"] is True
+    assert system.outcomes(job_id) == ["failed", "success"]
+    assert system.totals()["unconfirmed"] == 1
 
 
 @pytest.mark.parametrize("seed", [1])

@@ -1,7 +1,8 @@
 -- Ends an attempt as failed: the job waits for its retry, is given up, or is cancelled.
 -- A step of `turn`.
 --
--- detail  JSON: error, retry_in_ms (absent: give up), smtp_code, cancelled
+-- detail  JSON: error, retry_in_ms (absent: give up), smtp_code, cancelled, unconfirmed (perhaps its
+--         work was done: counted)
 -- Returns "ok", "repeat" or "lost".
 
 local function fail(now, id, token, result, detail)
@@ -19,6 +20,9 @@ local function fail(now, id, token, result, detail)
     record.retry_count = record.retry_count + 1
     record.last_error = asked.error
     count("failed", record.job_type)
+    if asked.unconfirmed then
+      count("unconfirmed", record.job_type)
+    end
     if not asked.retry_in_ms then
       outcome = "permanently_failed"
     else
