@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from app.mail import client
 from app.mail.client import Timeouts
 from app.mail.outcomes import Phase
 from app.queue.outcome import AttemptEnded, GiveBack, PermanentFailure, RetryLater
@@ -211,6 +212,15 @@ def test_a_server_that_does_not_even_take_the_connection_is_retried(
         outcome, end = ended(mailer)
     assert outcome == "network" and end
     assert end.reason == f"Timed out, while {Phase.CONNECT}"
+
+
+@pytest.mark.parametrize("phase", ["MAIL", "."])
+def test_a_step_may_take_longer_than_one_look_at_the_clock(
+    make_mailer: MakeMailer, monkeypatch: pytest.MonkeyPatch, phase: str
+) -> None:
+    monkeypatch.setattr(client, "_LOOK_UP_SECONDS", 0.01)
+    with ScriptedServer({phase: drip("250 2.0.0 Ok", seconds=0.03)}) as server:
+        assert ended(make_mailer(server))[0] == "sent"
 
 
 STATUS = {
