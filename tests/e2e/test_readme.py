@@ -48,6 +48,8 @@ def settled(answer: dict[str, Any]) -> dict[str, Any]:
 def vague(key: str, value: Any) -> Any:
     if key.endswith("_at") and isinstance(value, float):
         return "a time"
+    if key == "request_id" and value:
+        return "an id"
     if key == "worker" and value:
         return "a worker"
     if key == "result" and value:
