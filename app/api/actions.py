@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import Any
 
 from flask import Response, current_app, request
@@ -15,7 +16,7 @@ from app.api.submission import read_body
 from app.api.views import ID_MAX, bp, inspector
 from app.queue.audit import Audit
 from app.queue.errors import OperationNotFound, QueueUnavailable
-from app.queue.inspector import JobQuery
+from app.queue.inspector import LOOK_MAX, JobQuery
 from app.queue.job import Priority, Status
 from app.queue.operations import Operation, Operations
 
@@ -39,7 +40,7 @@ def act_on_jobs() -> Response:
     fields = _read(read_body(request))
     query = _query(fields["filter"])
     if fields["dry_run"]:
-        page = inspector().page(query)
+        page = inspector().page(replace(query, look=LOOK_MAX))
         found = {"total": page.total, "complete": page.complete}
         data = {"action": fields["action"], "filter": fields["filter"]} | found
         return answer("Nothing was done: this is a dry run", data=data)

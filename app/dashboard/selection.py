@@ -9,7 +9,7 @@ from werkzeug.datastructures import MultiDict
 
 from app.dashboard.query import BadAddress, address, job_query
 from app.dashboard.verbs import VERBS, Action
-from app.queue.inspector import Inspector, JobQuery
+from app.queue.inspector import LOOK_MAX, Inspector, JobQuery
 from app.queue.job import Job, Status
 
 IDS_MAX = 200
@@ -125,7 +125,7 @@ def _preview_of_ids(inspector: Inspector, ids: tuple[int, ...], action: Action) 
 
 
 def _preview_of_query(inspector: Inspector, query: JobQuery, action: Action) -> Preview:
-    page = inspector.page(replace(query, page=1, limit=LISTED))
+    page = inspector.page(replace(query, page=1, limit=LISTED, look=LOOK_MAX))
     able = _able(inspector, query, action, page.total)
     return Preview(page.total, able, page.jobs, [], page.complete)
 

@@ -13,7 +13,15 @@ from app.queue.connection import unavailable_as_queue_error
 from app.queue.errors import JobNotFound
 from app.queue.job import Attempt, Job, Priority, Status
 from app.queue.keys import Keys
-from app.queue.listing import LIMIT_MAX, SORTS, JobQuery, Listing, Page
+from app.queue.listing import (
+    LIMIT_MAX,
+    LOOK_MAX,
+    LOOK_USUALLY,
+    SORTS,
+    JobQuery,
+    Listing,
+    Page,
+)
 from app.queue.scripts import Scripts, script_source
 from app.queue.series import Histogram, Minute
 from app.queue.walking import walk
@@ -21,6 +29,8 @@ from app.queue.walking import walk
 __all__ = [
     "EVENTS",
     "LIMIT_MAX",
+    "LOOK_MAX",
+    "LOOK_USUALLY",
     "SORTS",
     "Histogram",
     "Inspector",

@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import redis
 
-from app.queue.candidates import CANDIDATES_MAX, Candidates, Source
+from app.queue.candidates import Candidates
 from app.queue.connection import unavailable_as_queue_error
 from app.queue.job import Job
 from app.queue.keys import Keys
-from app.queue.query import LIMIT_MAX, SORTS, JobQuery, Page
+from app.queue.query import (
+    LIMIT_MAX,
+    LOOK_MAX,
+    LOOK_USUALLY,
+    SORTS,
+    JobQuery,
+    Page,
+    Source,
+)
 from app.queue.scripts import Scripts
 
-__all__ = ["CANDIDATES_MAX", "LIMIT_MAX", "SORTS", "JobQuery", "Listing", "Page"]
+__all__ = [
+    "LIMIT_MAX",
+    "LOOK_MAX",
+    "LOOK_USUALLY",
+    "SORTS",
+    "JobQuery",
+    "Listing",
+    "Page",
+    "Source",
+]
 
 
 class Listing:
@@ -80,14 +98,17 @@ class Listing:
     def _page_from_candidates(
         self, query: JobQuery, sources: list[Source], with_payload: bool
     ) -> Page:
-        found = Candidates(self._client, self._keys).find(query, sources)
+        found = Candidates(self._client, self._keys, self._scripts).find(query, sources)
         on_page = found.ids[query.offset : query.offset + query.limit]
-        return Page(
-            self._jobs(on_page, with_payload),
-            total=len(found.ids),
-            query=query,
-            complete=found.complete,
-            looked_at=None if found.complete else found.looked_at,
+        page = Page(self._jobs(on_page, with_payload), len(found.ids), query)
+        if found.complete:
+            return page
+        return replace(
+            page,
+            complete=False,
+            looked_at=found.looked_at,
+            candidates=found.candidates,
+            source=found.source,
         )
 
     def _jobs(self, ids: list[int], with_payload: bool) -> list[Job]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import redis
@@ -18,7 +18,7 @@ from app.queue.job import Priority, Status
 from app.queue.jobqueue import OPERATION_RETENTION_SECONDS, new_nonce
 from app.queue.keys import Keys
 from app.queue.listing import Listing
-from app.queue.query import JobQuery
+from app.queue.query import LOOK_MAX, JobQuery
 from app.queue.scripts import Scripts, script_source
 from app.queue.text import clean_text
 
@@ -72,7 +72,7 @@ class Operations:
         """
         if action not in ("retry", "cancel", "delete"):
             raise ValueError("action: must be one of retry, cancel, delete.")
-        total = self._listing.page(query, with_payload=False).total
+        total = self._listing.page(replace(query, look=LOOK_MAX), with_payload=False).total
         answer = self._scripts.call(
             "start_operation",
             new_nonce(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from app.queue.job import Job, Priority, Status
 from app.queue.summary import find_prefix
@@ -18,6 +19,9 @@ SORTS = (
     "retry_count",
 )
 LIMIT_MAX = 200
+# How many candidates of a tag or search are looked at, one after the other, where no index answers.
+LOOK_USUALLY = 2_000
+LOOK_MAX = 100_000
 
 # Ids stay exact in Lua up to 2^53.
 _ID_DIGITS_MAX = 15
@@ -33,6 +37,9 @@ class JobQuery:
     `q` finds an id (`42`), a tag (`#welcome`), a recipient (`user@example.com`), the recipients of
     a domain (`@example.com`), or else the beginning of a title, whatever its case: 64 characters.
 
+    `look` bounds how many jobs of a tag or search are looked at where other filters, or another
+    order than by id, ask for that.
+
     Raises ValueError, which names the field and what is allowed.
     """
 
@@ -45,6 +52,7 @@ class JobQuery:
     descending: bool = True
     page: int = 1
     limit: int = 50
+    look: int = LOOK_USUALLY
 
     def __post_init__(self) -> None:
         if self.sort not in SORTS:
@@ -53,6 +61,8 @@ class JobQuery:
             raise ValueError("page: must be 1 or more.")
         if not 1 <= self.limit <= LIMIT_MAX:
             raise ValueError(f"limit: must be from 1 to {LIMIT_MAX}.")
+        if not 1 <= self.look <= LOOK_MAX:
+            raise ValueError(f"look: must be from 1 to {LOOK_MAX}.")
 
     @property
     def offset(self) -> int:
@@ -90,12 +100,29 @@ class JobQuery:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """What leads to jobs: a tag, the entries of `Find` that begin with a text, or the filters by
+    status, job type and priority (`name` is empty then)."""
+
+    kind: Literal["tag", "find", "filter"]
+    name: str
+
+    @property
+    def is_by_id(self) -> bool:
+        """Whether it leads to jobs in order of ids, to each once."""
+        return self.kind != "find" or self.name.endswith("\0")
+
+
+@dataclass(frozen=True, slots=True)
 class Page:
     """One page. `total` counts all jobs that match; `complete` is False where a tag or search had
-    too many candidates, of which only `looked_at` were examined (0: searching is switched off)."""
+    too many candidates. Then only `looked_at` of about `candidates` that `source` leads to were
+    examined: the newest where it is by id (0 and nothing else: searching is switched off)."""
 
     jobs: list[Job]
     total: int
     query: JobQuery
     complete: bool = True
     looked_at: int | None = None
+    candidates: int | None = None
+    source: Source | None = None

@@ -19,7 +19,7 @@ _SHARED = ("_prelude", "_records", "_places", "_leases")
 # Redis refuses these when its memory is full. Everything else must go on, or nothing drains.
 _GROWING = frozenset({"submit"})
 # Reads; a replica, or a server out of disk, may run them.
-_READING = frozenset({"page", "entries", "counts", "oldest", "now", "walk", "range"})
+_READING = frozenset({"page", "entries", "counts", "oldest", "now", "walk", "range", "newest"})
 # `turn` is made of the verbs of its steps.
 _PARTS = {
     "turn": ("complete", "fail", "release", "claim"),
@@ -28,11 +28,12 @@ _PARTS = {
     "retry": ("retry_job",),
     "cancel": ("cancel_job",),
     "delete": ("delete_job",),
-    "operate": ("buckets", "next_jobs", "retry_job", "cancel_job", "delete_job"),
+    "operate": ("buckets", "shares", "next_jobs", "retry_job", "cancel_job", "delete_job"),
     "counts": ("buckets",),
     "oldest": ("buckets",),
     "walk": ("buckets", "rows"),
     "range": ("rows",),
+    "newest": ("buckets", "shares"),
 }
 
 

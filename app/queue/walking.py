@@ -13,6 +13,7 @@ from app.queue.summary import is_found_by
 
 Row = tuple[Job, str]  # with its entry in `Job_summary`, or ""
 Passes = Callable[[Job, str], bool]
+LOOK = 20_000  # candidates; looking through all jobs costs more than that
 RANGE_MAX = 1000  # ids in one call, where most of them were deleted
 
 
@@ -92,4 +93,4 @@ def _tags_and_search(query: JobQuery) -> Passes:
 
 
 def _by_id(query: JobQuery, *, descending: bool, limit: int) -> JobQuery:
-    return replace(query, sort="id", descending=descending, page=1, limit=limit)
+    return replace(query, sort="id", descending=descending, page=1, limit=limit, look=LOOK)

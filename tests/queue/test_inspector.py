@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import redis
 
-from app.queue.candidates import STEP
 from app.queue.connection import connect
 from app.queue.errors import JobNotFound, QueueUnavailable
 from app.queue.inspector import EVENTS, Inspector, JobQuery
 from app.queue.job import Attempt, Priority, Status
 from app.queue.keys import Keys
+from app.queue.listing import Source
 from tests.queue import listing_store
 from tests.queue.listing_store import STARTED_MS, mixed, write
 from tests.queue.virtual_time import Clock
@@ -260,20 +260,22 @@ def test_empty_filters_mean_any(store: redis.Redis, inspector: Inspector) -> Non
 
 
 def test_a_tag_with_too_many_jobs_says_how_far_it_looked(
-    store: redis.Redis, inspector: Inspector, monkeypatch: pytest.MonkeyPatch
+    store: redis.Redis, inspector: Inspector
 ) -> None:
-    monkeypatch.setattr("app.queue.candidates.CANDIDATES_MAX", STEP)
-    count = STEP + 10
+    look, count = 500, 510
     write(store, KEYS, [record(job_id, tags="a") for job_id in range(1, count + 1)])
 
-    filtered = inspector.page(JobQuery(tag="a", status=Status.PENDING))
-    alone = inspector.page(JobQuery(tag="a", page=11))
+    filtered = inspector.page(JobQuery(tag="a", status=Status.PENDING, look=look))
+    alone = inspector.page(JobQuery(tag="a", page=11, look=look))
+    all_of_it = inspector.page(JobQuery(tag="a", status=Status.PENDING, look=count))
 
-    assert (filtered.complete, filtered.looked_at) == (False, STEP)
-    assert filtered.total == STEP
+    assert (filtered.complete, filtered.looked_at, filtered.candidates) == (False, look, count)
+    assert filtered.source == Source("tag", "a")
+    assert filtered.total == look
     assert [job.id for job in filtered.jobs[:2]] == [count, count - 1]
     assert (alone.complete, alone.looked_at, alone.total) == (True, None, count)
     assert [job.id for job in alone.jobs] == list(range(10, 0, -1))
+    assert (all_of_it.complete, all_of_it.total, all_of_it.looked_at) == (True, count, None)
 
 
 def test_a_tag_keeps_jobs_apart_that_were_deleted_while_reading(

@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from app.queue.candidates import STEP
 from app.queue.inspector import Inspector, JobQuery
 from app.queue.job import Priority, Status
 from app.queue.jobqueue import JobQueue
@@ -111,14 +110,15 @@ def test_a_forgotten_job_is_not_found(
 
 
 def test_an_address_is_exact_however_many_jobs_it_has(
-    queue: JobQueue, inspector: Inspector, monkeypatch: pytest.MonkeyPatch
+    queue: JobQueue, inspector: Inspector
 ) -> None:
-    monkeypatch.setattr("app.queue.candidates.CANDIDATES_MAX", 10)
     queue.submit_many([NewJob("noop", people=("ann@example.com", "bob@b.c"))] * 25)
 
-    first = inspector.page(JobQuery(q="ann@example.com", limit=10))
-    last = inspector.page(JobQuery(q="ann@example.com", limit=10, page=3, descending=False))
-    beyond = inspector.page(JobQuery(q="ann@example.com", limit=10, page=4))
+    first = inspector.page(JobQuery(q="ann@example.com", look=10, limit=10))
+    last = inspector.page(
+        JobQuery(q="ann@example.com", look=10, limit=10, page=3, descending=False)
+    )
+    beyond = inspector.page(JobQuery(q="ann@example.com", look=10, limit=10, page=4))
 
     assert [job.id for job in first.jobs] == list(range(25, 15, -1))
     assert [job.id for job in last.jobs] == list(range(21, 26))
@@ -128,30 +128,25 @@ def test_an_address_is_exact_however_many_jobs_it_has(
 
 @pytest.mark.parametrize("fields", [{"q": "@b.c"}, {"q": "hello"}, {"q": "a@b.c", "tag": "t"}])
 def test_too_many_candidates_say_how_far_it_looked(
-    queue: JobQueue,
-    inspector: Inspector,
-    monkeypatch: pytest.MonkeyPatch,
-    fields: dict[str, str],
+    queue: JobQueue, inspector: Inspector, fields: dict[str, str]
 ) -> None:
-    monkeypatch.setattr("app.queue.candidates.CANDIDATES_MAX", STEP)
-    jobs = [NewJob("noop", title="Hello", people=("a@b.c",), tags=("t",))] * (STEP + 10)
+    jobs = [NewJob("noop", title="Hello", people=("a@b.c",), tags=("t",))] * 30
     queue.submit_many(jobs)
 
-    page = inspector.page(JobQuery(**fields, sort="created_at", status=Status.PENDING))
+    page = inspector.page(JobQuery(**fields, sort="picked_at", status=Status.PENDING, look=20))
 
-    assert (page.complete, page.looked_at, page.total) == (False, STEP, STEP)
-    assert [job.id for job in page.jobs[:2]] == [STEP + 10, STEP + 9]
+    assert (page.complete, page.looked_at, page.candidates, page.total) == (False, 20, 30, 20)
+    assert [job.id for job in page.jobs[:2]] == [30, 29]
 
 
 def test_the_smallest_set_of_candidates_decides_how_much_is_exact(
-    queue: JobQueue, inspector: Inspector, monkeypatch: pytest.MonkeyPatch
+    queue: JobQueue, inspector: Inspector
 ) -> None:
-    monkeypatch.setattr("app.queue.candidates.CANDIDATES_MAX", 5)
     rare = queue.submit("noop", title="Hello", people=("a@b.c",), tags=("t", "rare"))
     queue.submit_many([NewJob("noop", title="Hello", people=("a@b.c",), tags=("t",))] * 20)
 
     for q in ("hello", "a@b.c", "@b.c", "#t"):
-        page = inspector.page(JobQuery(q=q, tag="rare"))
+        page = inspector.page(JobQuery(q=q, tag="rare", look=5))
         assert [job.id for job in page.jobs] == [rare], q
         assert page.complete
 

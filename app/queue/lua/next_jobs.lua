@@ -8,27 +8,12 @@
 local function next_jobs(conditions, last_id, cursor, limit)
   local find = conditions.find
 
-  -- Each bucket gives a share by its size. Where one gave all of its share it may have more, and
-  -- what others gave beyond its last id must wait.
   local function from_buckets()
-    local names, sizes, total = {}, {}, 0
-    buckets(conditions.status, conditions.job_type, conditions.priority, function(name, size)
-      names[#names + 1] = name
-      sizes[name] = size
-      total = total + size
-    end)
-    local below = cursor == "" and "+inf" or "(" .. cursor
-    local numbers, horizon = {}, 0
-    for _, name in ipairs(names) do
-      local share = math.ceil(1.5 * limit * sizes[name] / total) + 2
-      local found = redis.call(
-        "ZREVRANGEBYSCORE", PREFIX .. "Index:" .. name, below, "-inf", "LIMIT", 0, share)
-      for _, id in ipairs(found) do
-        numbers[#numbers + 1] = tonumber(id)
-      end
-      if #found == share then
-        horizon = math.max(horizon, tonumber(found[#found]))
-      end
+    local found, horizon =
+      shares(conditions.status, conditions.job_type, conditions.priority, cursor, limit)
+    local numbers = {}
+    for i, id in ipairs(found) do
+      numbers[i] = tonumber(id)
     end
     table.sort(numbers)
     local ids = {}
