@@ -142,8 +142,9 @@ ANSWERS: dict[str, Schema] = {
                 "description": "There were too many candidates; only some were looked at.",
             },
             "looked_at": _or_null("integer"),
+            "candidates": _or_null("integer"),
         },
-        optional=("complete", "looked_at"),
+        optional=("complete", "looked_at", "candidates"),
     ),
     "BatchAnswer": _object(
         {

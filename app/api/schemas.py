@@ -9,7 +9,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate
 
-from app.queue.inspector import LIMIT_MAX, SORTS
+from app.queue.inspector import LIMIT_MAX, LOOK_MAX, SORTS
 from app.queue.job import Priority, Status
 from app.queue.submission import RETRIES_MAX, TAG, TAGS_MAX
 
@@ -148,3 +148,5 @@ class JobsQuery(Schema):
     q = fields.String(validate=_length(1, 200, "characters"))
     sort = fields.String(load_default="id", validate=_one_of(SORTS))
     order = fields.String(load_default="desc", validate=_one_of(("asc", "desc")))
+    # More than the dashboard does: a program does not ask every two seconds.
+    look = QueryNumber(load_default=20_000, validate=_between(1, LOOK_MAX))

@@ -110,7 +110,7 @@ def tasks() -> Response:
         "tasks": [_data(job) for job in page.jobs],
     }
     if not page.complete:
-        body |= {"complete": False, "looked_at": page.looked_at}
+        body |= {"complete": False, "looked_at": page.looked_at, "candidates": page.candidates}
     return json_response(body)
 
 
@@ -210,6 +210,7 @@ def _jobs_query() -> JobQuery:
         descending=fields["order"] == "desc",
         page=fields["page"],
         limit=fields["limit"],
+        look=fields["look"],
     )
 
 
