@@ -42,7 +42,7 @@ def export_jsonl() -> Response:
 @bp.app_template_global()
 def export_address(query: JobQuery) -> dict[str, Any]:
     """The parameters of a link that exports what `query` matches."""
-    return address(query, sort=None, order=None, limit=None)
+    return address(query, sort=None, order=None, limit=None, look=None)
 
 
 def _stream(

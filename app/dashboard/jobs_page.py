@@ -12,12 +12,13 @@ from flask import current_app, url_for
 
 from app.dashboard.attention import notices
 from app.dashboard.query import PAGE_SIZES, address
-from app.queue.inspector import Inspector, JobQuery
+from app.queue.inspector import LOOK_MAX, Inspector, JobQuery, Page
 from app.queue.job import Priority, Status
 
 # Workers fall silent, and jobs grow old, without a change in the queue.
 NOTICES_FRESH_SECONDS = 15
 TAGS_OFFERED = 50
+LOOK_WIDER = 10  # times as far, at first
 
 # Those that the page sorts by, with their headings.
 COLUMNS = {
@@ -56,6 +57,7 @@ def jobs_table(query: JobQuery, revision: int) -> dict[str, Any]:
         "page_sizes": PAGE_SIZES,
         "now": time.time(),
         "link": _linker(query),
+        "further": _further(page),
         "fields": list(address(query).items()),
         "is_filtered": is_filtered(query),
         "revision": revision,
@@ -98,6 +100,19 @@ def counts_tag(query: JobQuery, revision: int) -> str:
 
 def is_filtered(query: JobQuery) -> bool:
     return any((query.status, query.job_type, query.priority, query.tag, query.q))
+
+
+def _further(page: Page) -> list[int]:
+    """How many candidates a person may want to be looked at, when that was not all of them."""
+    if page.source is None or page.candidates is None:
+        return []
+    looks = (LOOK_WIDER * page.query.look, LOOK_MAX)
+    # The last one stands for all of them: by the time of the click there may be more.
+    return [
+        look
+        for look in looks
+        if page.query.look < look <= LOOK_MAX and (look == LOOK_MAX or look < page.candidates)
+    ]
 
 
 def _linker(query: JobQuery) -> Callable[..., str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from werkzeug.datastructures import MultiDict
 
-from app.queue.inspector import SORTS, JobQuery
+from app.queue.inspector import LOOK_MAX, LOOK_USUALLY, SORTS, JobQuery
 from app.queue.job import Priority, Status
 
 PAGE_SIZES = (25, 50, 100, 200)
@@ -39,6 +39,7 @@ def job_query(args: MultiDict[str, str]) -> JobQuery:
         descending=reader.choice("order", ORDERS) != "asc",
         page=reader.whole_number("page", PAGE_MAX) or 1,
         limit=int(reader.choice("limit", map(str, PAGE_SIZES)) or _DEFAULTS["limit"]),
+        look=reader.whole_number("look", LOOK_MAX) or LOOK_USUALLY,
     )
     reader.finish()
     return query
@@ -58,6 +59,7 @@ def address(query: JobQuery, **changes: Any) -> dict[str, Any]:
         "sort": query.sort,
         "order": "desc" if query.descending else "asc",
         "limit": query.limit,
+        "look": query.look,
         "page": 1,
     }
     values |= changes
@@ -73,6 +75,7 @@ _DEFAULTS: dict[str, Any] = {
     "sort": "id",
     "order": "desc",
     "limit": 25,
+    "look": LOOK_USUALLY,
     "page": 1,
 }
 
