@@ -2,10 +2,13 @@
 
     python -m benchmarks.dashboard                    # 10,000 and 1,000,000 jobs, and their ratio
     python -m benchmarks.dashboard --jobs 100000 --sample 500
+    python -m benchmarks.dashboard --repeats 3 --check 200   # on a busy machine; are they right?
 
 Fills a server of its own through the queue's scripts, then asks the real application for
 `/dashboard/partials/jobs-table`. "partial" is the time of the whole request, "page" that of
-`Inspector.page` alone, "script" the longest command by the server's own clock.
+`Inspector.page` alone, "command" the longest one by the server's own clock, "work" the processor
+time of the whole request, application and server: what it takes where nothing else runs. Each query
+counts with the best of its repeats.
 """
 
 from __future__ import annotations
@@ -13,14 +16,13 @@ from __future__ import annotations
 import argparse
 import itertools
 import random
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,24 +33,25 @@ from app import create_app
 from app.config import Config
 from app.dashboard.query import address
 from app.embedded import find_server_binary
-from app.queue.inspector import SORTS, Inspector, JobQuery
+from app.queue.inspector import LOOK_USUALLY, SORTS, Inspector, JobQuery
 from app.queue.job import Priority, Status
 from app.queue.jobqueue import JobQueue
+from benchmarks.brute_force import is_equal, read_all
 from benchmarks.fill import JOB_TYPES, TAGS, fill
+from benchmarks.longest import Watch
 from benchmarks.memory import used
 from benchmarks.servers import PAYLOAD
+from benchmarks.timings import (
+    Timing,
+    best_of,
+    described,
+    report,
+    report_disturbance,
+    report_ratio,
+)
 
 PARTIAL = "/dashboard/partials/jobs-table"
-GOAL_MS, GOAL_SCRIPT_MS, GOAL_RATIO = 10.0, 3.0, 1.5
 SEARCHES = ("user77@host77.example", "@host7.example", "your invoice 12", "#vip")
-
-
-@dataclass(frozen=True)
-class Timing:
-    query: JobQuery
-    partial_ms: float
-    page_ms: float
-    script_ms: float
 
 
 def main() -> None:
@@ -61,10 +64,10 @@ def main() -> None:
             print(
                 f"\n{jobs:,} jobs in {client.scard('Buckets')} buckets, "
                 f"{(used(client) - empty) / jobs:.0f} bytes a job, "
-                f"filled in {time.perf_counter() - began:.0f} s"
+                f"filled in {time.perf_counter() - began:.0f} s",
+                flush=True,
             )
             found[jobs] = measure(client, arguments)
-            report(found[jobs])
     if len(found) > 1:
         report_ratio(found[min(found)], found[max(found)])
 
@@ -73,8 +76,10 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--jobs", type=int, nargs="+", default=[10_000, 1_000_000])
     parser.add_argument("--limit", type=int, default=50)
+    parser.add_argument("--look", type=int, default=LOOK_USUALLY, help="candidates of a search")
     parser.add_argument("--sample", type=int, default=0, help="so many pages only; 0: all")
     parser.add_argument("--repeats", type=int, default=1, help="takes the best, on a busy machine")
+    parser.add_argument("--check", type=int, default=0, help="compare so many with brute force")
     parser.add_argument("--server", default="", help="the server's binary")
     return parser.parse_args()
 
@@ -82,27 +87,32 @@ def parse_arguments() -> argparse.Namespace:
 def measure(client: redis.Redis, arguments: argparse.Namespace) -> list[Timing]:
     inspector = Inspector(client)
     http = create_app(Config.load(env_file=None), client=client).test_client()
-    client.config_set("slowlog-log-slower-than", 0)
-    client.config_set("slowlog-max-len", 200)
-    chosen = list(queries(inspector, arguments.limit))
+    chosen = list(queries(inspector, arguments.limit, arguments.look))
+    every = chosen
     if arguments.sample:
         chosen = random.Random(1).sample(chosen, min(arguments.sample, len(chosen)))
-    measure_once(client, inspector, http, chosen[0])  # templates are compiled, scripts loaded
-    return [
-        min(
-            (measure_once(client, inspector, http, query) for _ in range(arguments.repeats)),
-            key=lambda timing: timing.partial_ms,
-        )
-        for query in chosen
-    ]
+    watch = Watch(client)
+    measure_once(watch, inspector, http, chosen[0])  # templates are compiled, scripts loaded
+    same_work: list[float] = []
+    rounds: list[list[Timing]] = []
+    for _ in range(arguments.repeats):
+        # Round after round: what disturbs lasts for longer than one query.
+        rounds.append([measure_once(watch, inspector, http, query) for query in chosen])
+        same_work += [watch.same_work() for _ in chosen]
+    timings = [best_of(repeats) for repeats in zip(*rounds, strict=True)]
+    report(timings)
+    report_disturbance(timings, same_work)
+    if arguments.check:
+        check(client, inspector, random.Random(2).sample(every, min(arguments.check, len(every))))
+    return timings
 
 
-def queries(inspector: Inspector, limit: int) -> Iterator[JobQuery]:
+def queries(inspector: Inspector, limit: int, look: int) -> Iterator[JobQuery]:
     for query in filters(limit):
-        last = max(1, -(-inspector.page(query).total // limit))
+        last = max(1, -(-inspector.page(replace(query, look=look)).total // limit))
         for sort, descending in itertools.product(SORTS, (True, False)):
             for page in sorted({1, last // 2 + 1, last}):
-                yield replace(query, sort=sort, descending=descending, page=page)
+                yield replace(query, sort=sort, descending=descending, page=page, look=look)
 
 
 def filters(limit: int) -> Iterator[JobQuery]:
@@ -116,15 +126,34 @@ def filters(limit: int) -> Iterator[JobQuery]:
             yield JobQuery(status=status, q=q, limit=limit)
 
 
-def measure_once(
-    client: redis.Redis, inspector: Inspector, http: FlaskClient, query: JobQuery
-) -> Timing:
+def measure_once(watch: Watch, inspector: Inspector, http: FlaskClient, query: JobQuery) -> Timing:
     page_ms = timed(lambda: inspector.page(query))
-    client.slowlog_reset()
-    asked = address(query, page=query.page)
-    partial_ms = timed(lambda: checked(http.get(PARTIAL, query_string=asked)))
-    longest = max(entry["duration"] for entry in client.slowlog_get(200)) / 1000
-    return Timing(query, partial_ms, page_ms, longest)
+    asked, partial_ms, work_ms = address(query, page=query.page), 0.0, 0.0
+
+    def ask() -> None:
+        nonlocal partial_ms, work_ms
+        began = time.process_time()
+        partial_ms = timed(lambda: checked(http.get(PARTIAL, query_string=asked)))
+        work_ms = (time.process_time() - began) * 1000
+
+    longest = watch.over(ask)
+    return Timing(
+        query,
+        partial_ms,
+        page_ms,
+        longest.ms,
+        longest.command,
+        work_ms + longest.cpu_ms,
+        longest.ms,
+    )
+
+
+def check(client: redis.Redis, inspector: Inspector, chosen: list[JobQuery]) -> None:
+    rows = read_all(client)
+    wrong = [query for query in chosen if not is_equal(rows, inspector, query)]
+    print(f"{len(chosen) - len(wrong)} of {len(chosen)} pages equal those made by brute force")
+    for query in wrong:
+        print(f"  not equal: {described(query)}")
 
 
 def timed(call: Any) -> float:
@@ -135,61 +164,6 @@ def timed(call: Any) -> float:
 
 def checked(response: Any) -> None:
     assert response.status_code == 200, response.status
-
-
-def report(timings: list[Timing]) -> None:
-    print(f"{'':<16}{'pages':>7}{'partial p50':>13}{'p95':>7}{'max':>8}", end="")
-    print(f"{'page p50':>11}{'p95':>7}{'max':>8}{'script p95':>12}{'max':>7}  (ms)")
-    searched = [timing for timing in timings if is_search(timing)]
-    plain = [timing for timing in timings if not is_search(timing)]
-    for sort in SORTS:
-        line(sort, (timing for timing in plain if timing.query.sort == sort))
-    line("all", plain)
-    line("tags, searches", searched)
-    for name, chosen in (("", plain), (" with tag or search", searched)):
-        print(f"longest scripts{name}:")
-        for timing in sorted(chosen, key=lambda t: -t.script_ms)[:3]:
-            print(f"  {timing.script_ms:.2f} ms: {described(timing.query)}")
-    p95 = quantile([timing.partial_ms for timing in plain], 0.95)
-    print(f"p95 of the partial / goal of {GOAL_MS:.0f} ms: {p95 / GOAL_MS:.2f}")
-    longest = max(timing.script_ms for timing in plain)
-    print(f"longest script / goal of {GOAL_SCRIPT_MS:.0f} ms: {longest / GOAL_SCRIPT_MS:.2f}")
-
-
-def is_search(timing: Timing) -> bool:
-    return bool(timing.query.tag or timing.query.q)
-
-
-def line(name: str, timings: Iterable[Timing]) -> None:
-    chosen = list(timings)
-    if not chosen:
-        return
-    figures = [f"{name:<16}{len(chosen):>7}"]
-    for field, first_width in (("partial_ms", 13), ("page_ms", 11)):
-        values = [getattr(timing, field) for timing in chosen]
-        figures.append(f"{statistics.median(values):>{first_width}.2f}")
-        figures.append(f"{quantile(values, 0.95):>7.2f}{max(values):>8.2f}")
-    scripts = [timing.script_ms for timing in chosen]
-    figures.append(f"{quantile(scripts, 0.95):>12.2f}{max(scripts):>7.2f}")
-    print("".join(figures))
-
-
-def report_ratio(small: list[Timing], large: list[Timing]) -> None:
-    for name, share in (("p50", 0.5), ("p95", 0.95)):
-        low, high = (
-            quantile([t.partial_ms for t in timings if not is_search(t)], share)
-            for timings in (small, large)
-        )
-        print(f"{name} of the largest / {name} of the smallest: {high / low:.2f} ({GOAL_RATIO})")
-
-
-def described(query: JobQuery) -> str:
-    filters = address(query, page=query.page)
-    return ", ".join(f"{name} {value}" for name, value in filters.items()) or "the first page"
-
-
-def quantile(values: list[float], share: float) -> float:
-    return sorted(values)[min(len(values) - 1, int(len(values) * share))]
 
 
 @contextmanager
