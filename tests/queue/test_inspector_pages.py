@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import redis
 
-from app.queue.inspector import LIMIT_MAX, SORTS, Inspector, JobQuery
+from app.queue.inspector import LIMIT_MAX, LOOK_MAX, SORTS, Inspector, JobQuery
 from app.queue.job import Priority, Status
 from app.queue.keys import Keys
 from app.queue.scripts import script_source
@@ -95,7 +95,7 @@ def check_pages(
         for by in SORTS:
             for descending in (False, True):
                 limit = rng.choice((1, 7, 50, LIMIT_MAX))
-                query = replace(base, sort=by, descending=descending, limit=limit)
+                query = replace(base, sort=by, descending=descending, limit=limit, look=LOOK_MAX)
                 ordered = sort(found, by, descending)
                 for page in pages_to_try(rng, len(found), limit):
                     check_page(inspector, ordered, replace(query, page=page))
