@@ -1,95 +1,93 @@
-"""Runs a job alone in a child process, so that its death takes nobody with it."""
+"""Runs a job that has seen its worker die in a process of its own, so that it takes nobody with it.
+
+What was in a worker's hand when it died is under suspicion, all of it. Only one of them, at most,
+was to blame; the others must neither wait long nor be charged with deaths that are not theirs.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import multiprocessing
-import os
-import signal
-import threading
+import logging
+import math
 from collections.abc import Callable
-from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
 from typing import TYPE_CHECKING
 
-from app.config import Config
+from app.queue import outcome as outcomes
+from app.queue.errors import QueueUnavailable
 from app.queue.job import Job
+from app.queue.jobqueue import DEATHS_MAX, JobQueue
 from app.queue.outcome import Outcome
+from workers.children import Children, NoProcess
 from workers.slot import Slot
 
 if TYPE_CHECKING:
     from workers.worker_base import Worker
 
-SENDING = "sending"  # what the process says when it is about to pass the point of no return
-
-# Not fork: the parent has threads, and the child would inherit their locks.
-_processes = multiprocessing.get_context("spawn")
+log = logging.getLogger(__name__)
 
 
-def attempt_alone(
-    worker: Worker, job: Job, slot: Slot, *, ready: Callable[[], None]
-) -> Outcome | None:
-    """The outcome of the job, run in a new process; None when that died without one.
+class Alone:
+    """For the slots of one worker. `began` hears of each job that begins."""
 
-    `ready` is called when the process has loaded all it needs and begins the job. `job.sending`
-    follows what it says of the point of no return.
-    """
-    answer, answer_end = _processes.Pipe(duplex=False)
-    lifeline_end, lifeline = _processes.Pipe(duplex=False)
-    process = _processes.Process(
-        target=_child,
-        args=(type(worker), worker.config, job, answer_end, lifeline_end),
-    )
-    process.start()
-    answer_end.close()
-    lifeline_end.close()
-    slot.run_in_process(lambda: _kill(process))
-    try:
-        answer.recv()
-        ready()
-        while (said := answer.recv()) == SENDING:
-            job.sending = True
-        outcome: Outcome | None = said
-    except EOFError:
-        outcome = None
-    finally:
-        _kill(process)
-        process.join()
-        answer.close()
-        lifeline.close()
-    return outcome
+    def __init__(self, worker: Worker, queue: JobQueue, began: Callable[[Slot], None]) -> None:
+        self._children = Children(worker)
+        self._queue = queue
+        self._began = began
+        self._retry_ms = int(worker.config.retry_base_seconds * 1000)
 
+    def attempt(self, job: Job, slot: Slot, timeout_seconds: float | None) -> Outcome | None:
+        """The outcome of the job; None when the slot was told to stop, or nothing is to be told.
 
-def _kill(process: SpawnProcess) -> None:
-    """Ends the process together with what the job started."""
-    assert process.pid is not None
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:  # it has no group of its own yet
-        process.kill()
+        The job's time-out begins when the job does.
+        """
+        slot.allow(math.inf)
+        # The last chance is taken in a process where no other job has left anything behind.
+        fresh = job.deaths >= DEATHS_MAX - 1
+        try:
+            child = self._children.take(job, slot, fresh=fresh)
+        except NoProcess as error:
+            log.error("Job %d (%s) must run alone, and can't: %s", job.id, job.job_type, error)
+            reason = f"No process could be started for it: {error}"
+            return outcomes.released(job, delay_ms=self._retry_ms, reason=reason)
+        if child is None:
+            return None
+        died = True
+        try:
+            if ended := self._begin(job):
+                died = False
+                return ended[0]
+            slot.allow(timeout_seconds or 0.0)
+            self._began(slot)
+            outcome = child.run(job)
+            died = outcome is None
+        finally:
+            self._children.give_back(child, slot, died=died)
+        if died and not slot.reason:
+            self._blame(job)
+        return outcome
 
+    def close(self) -> None:
+        self._children.close()
 
-def _child(
-    worker_class: type[Worker], config: Config, job: Job, answer: Connection, lifeline: Connection
-) -> None:
-    from workers.startup import prepare
+    def _begin(self, job: Job) -> tuple[Outcome | None] | None:
+        """Tells the queue that the job begins: from now on a death is its own.
 
-    os.setpgid(0, 0)
-    # Some stop a worker by signals to all its processes; the parent decides about this one.
-    # Not SIG_IGN: what the job starts would inherit it.
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _signum, _frame: None)
-    threading.Thread(target=_end_with_the_parent, args=(lifeline,), daemon=True).start()
-    prepare(config)
-    worker = worker_class(config)
-    worker.announce_sending = lambda: answer.send(SENDING)
-    answer.send("ready")
-    answer.send(worker.attempt(job))
-    # The job may have left threads behind; they must not keep the process.
-    os._exit(0)
+        What it comes to instead, where it must not begin.
+        """
+        try:
+            verdict = self._queue.mark_begun(job)
+        except QueueUnavailable as error:
+            return (outcomes.released(job, delay_ms=self._retry_ms, reason=str(error)),)
+        if verdict == "ok":
+            return None
+        job.cancel_requested = verdict == "cancel"
+        ended = (
+            outcomes.cancelled(job, "Cancelled before it began.") if verdict == "cancel" else None
+        )
+        return (ended,)
 
-
-def _end_with_the_parent(lifeline: Connection) -> None:
-    with contextlib.suppress(EOFError):
-        lifeline.recv()
-    os.killpg(0, signal.SIGKILL)
+    def _blame(self, job: Job) -> None:
+        log.error("Job %d (%s) died in its own process", job.id, job.job_type)
+        try:
+            self._queue.abandon(job)
+        except QueueUnavailable:
+            log.warning("Job %d: its lease runs out by itself", job.id)

@@ -58,11 +58,11 @@ class Slot:
             if self.deadline is not None:
                 self.deadline = time.monotonic() + seconds
 
-    def run_in_process(self, kill: Callable[[], None]) -> None:
-        """From now on the job runs in a child process, and `kill` ends it."""
+    def stop_with(self, kill: Callable[[], None]) -> None:
+        """From now on `kill` stops the job, which runs in a child process or waits for one."""
         with self._lock:
             self._kill = kill
-            if self.reason:  # told to stop before the process was there
+            if self.reason:  # told to stop before
                 kill()
 
     @contextmanager
@@ -99,7 +99,7 @@ class Slot:
             self.stopped_at = time.monotonic()
             if self._kill:
                 self._kill()
-            # A job that runs alone has no process yet; see run_in_process.
+            # A job that is to run alone has not got so far yet; see stop_with.
             elif not job.deaths and not self._shielded:
                 _raise_in_thread(self._thread_id, reason)
 

@@ -26,7 +26,7 @@ from app.queue.errors import QueueUnavailable
 from app.queue.job import Job
 from app.queue.jobqueue import CLAIM_MAX, JobQueue, Renewal, Turn, new_nonce
 from app.queue.outcome import Outcome
-from workers.alone import attempt_alone
+from workers.alone import Alone
 from workers.asking import Asking
 from workers.attempt import attempt, failed
 from workers.bell import Bell
@@ -43,7 +43,6 @@ log = logging.getLogger(__name__)
 
 VERSION = "0.1.0"
 STOP_GRACE_SECONDS = 1.0  # for jobs that are interrupted at shutdown
-PROCESS_START_SECONDS = 30.0  # more of a job's time-out, until its own process is ready
 STOPPED = "The worker was stopped."
 
 
@@ -143,6 +142,7 @@ class Worker:
         self._claimed_at: float | None = None
         self._held: dict[tuple[int, str], Job] = {}  # claimed and not yet settled
         self._bell = Bell()
+        self._alone = Alone(self, self._queue, began=lambda slot: self._keeper.expect(slot))
         self._journal = Journal(self._journals, self.name)
         self._crew = Crew(
             config.worker_concurrency,
@@ -265,24 +265,7 @@ class Worker:
             return None
         if not job.deaths:
             return self.attempt(job)
-        outcome = self._attempt_alone(job, slot)
-        if outcome is None and not slot.reason:
-            log.error("Job %d (%s) died in its own process", job.id, job.job_type)
-            try:
-                self._queue.abandon(job)
-            except QueueUnavailable:
-                log.warning("Job %d: its lease runs out by itself", job.id)
-        return outcome
-
-    def _attempt_alone(self, job: Job, slot: Slot) -> Outcome | None:
-        timeout_seconds = timeout_of(job) or 0.0
-
-        def start_the_clock() -> None:
-            slot.allow(timeout_seconds)
-            self._keeper.expect(slot)
-
-        slot.allow(timeout_seconds + PROCESS_START_SECONDS)
-        return attempt_alone(self, job, slot, ready=start_the_clock)
+        return self._alone.attempt(job, slot, timeout_of(job))
 
     def _interrupted(self, job: Job, reason: type[Interrupted]) -> Outcome | None:
         if job.sending:
@@ -346,6 +329,7 @@ class Worker:
         self._keeper.stop()
         self._wake.stop()
         self._crew.stop(ShuttingDown)  # their processes, if they have some, must not stay
+        self._alone.close()
         try:
             self._queue.renew(self.name, [], None)
         except QueueUnavailable:

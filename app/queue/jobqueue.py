@@ -233,10 +233,12 @@ class JobQueue:
         "ok": it may. "cancel": a person asked to cancel it first. "lost": the job is no longer
         this worker's. Only "ok" leaves a mark.
         """
-        args = (job.worker or "", self.lease_ms, "-", job.id, job.token or "", "sending")
-        [verdict], _, _ = self._scripts.call("renew", *args)
-        answer: Literal["ok", "cancel", "lost"] = verdict
-        return answer
+        return self._mark(job, "sending")
+
+    def mark_begun(self, job: Job) -> Literal["ok", "cancel", "lost"]:
+        """Renews the lease and records that a job with a death behind it is begun, so that a
+        further one is its own. Answers as `mark_sending`."""
+        return self._mark(job, "begun")
 
     def take(self, job_id: int, intervals_ms: Mapping[str, float]) -> int:
         """Asks whether the job may go now under all these rate limits: 0, or ms to wait.
@@ -266,7 +268,10 @@ class JobQueue:
         return Promotion(moved, None if next_due_ms < 0 else next_due_ms)
 
     def reap(self, limit: int = 100) -> Reaping:
-        """Takes back jobs whose lease ran out; the third death of a job ends it as poison."""
+        """Takes back jobs whose lease ran out; the third death of a job ends it as poison.
+
+        After its first one, a job is charged with a death only if it was begun.
+        """
         requeued, poisoned, held = self._scripts.call(
             "reap", limit, self.lease_ms, DEATHS_MAX, self.head_start_ms
         )
@@ -320,6 +325,12 @@ class JobQueue:
         return mended + [line for key in sorted(sets) for line in self._scan("entries", key)]
 
     # ── Steps ───────────────────────────────────────────────────────────────────────────────
+
+    def _mark(self, job: Job, mark: str) -> Literal["ok", "cancel", "lost"]:
+        args = (job.worker or "", self.lease_ms, "-", job.id, job.token or "", mark)
+        [verdict], _, _ = self._scripts.call("renew", *args)
+        answer: Literal["ok", "cancel", "lost"] = verdict
+        return answer
 
     def _act(self, verb: str, job_id: int, *args: Any) -> str:
         answer: str = self._scripts.call(verb, new_nonce(), job_id, *args)

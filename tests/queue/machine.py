@@ -123,10 +123,13 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.pair.leases)
     @rule(data=st.data(), sending=st.booleans(), twice=TWICE, dies=st.booleans())
     def renew(self, data: st.DataObject, sending: bool, twice: bool, dies: bool) -> None:
-        """A worker renews leases, or tells that the child with its job died."""
+        """A worker renews leases, or tells that the child with its job begins or died."""
         some_job = st.sampled_from(self.pair.leases[-8:])
         if dies:
-            self.pair.abandon(data.draw(some_job, label="job"))
+            job = data.draw(some_job, label="job")
+            if sending:
+                self.pair.mark_begun(job, twice=twice)
+            self.pair.abandon(job)
         else:
             jobs = data.draw(st.lists(some_job, max_size=3), label="jobs")
             self.pair.renew(jobs, sending=sending, twice=twice)

@@ -181,6 +181,11 @@ class Pair:
         renewal = self.queue.renew("w1", jobs, {}, sending=sending)
         assert {"ok": renewal.ok, "cancel": renewal.cancel, "lost": renewal.lost} == expected
 
+    def mark_begun(self, job: Job, *, twice: bool = False) -> None:
+        self._times = 1 + twice
+        verdict = self.reference.renew(job.id, job.token or "", begun=True)
+        assert self.queue.mark_begun(job) == verdict
+
     def abandon(self, job: Job) -> None:
         self._times = 1
         self.reference.abandon(job.id, job.token or "")

@@ -30,6 +30,7 @@ class ReferenceJob:
     worker: str | None = None
     cancel_requested: bool = False
     sending: bool = False
+    begun: bool = False
     unconfirmed: bool = False
     lease_token: str | None = None
     lease_ends_ms: int = 0
@@ -56,6 +57,7 @@ class ReferenceJob:
             "token": self.lease_token,
             "cancel_requested": self.cancel_requested or None,
             "sending": self.sending or None,
+            "begun": self.begun or None,
             "unconfirmed": self.unconfirmed or None,
         }
 
@@ -213,7 +215,7 @@ class Reference:
             job.status = "pending"
         return "ok"
 
-    def renew(self, job_id: int, token: str, *, sending: bool) -> str:
+    def renew(self, job_id: int, token: str, *, sending: bool = False, begun: bool = False) -> str:
         if not self.holds(job_id, token):
             return "lost"
         job = self.jobs[job_id]
@@ -221,6 +223,7 @@ class Reference:
         if job.cancel_requested:
             return "cancel"
         job.sending = job.sending or sending
+        job.begun = job.begun or begun
         return "ok"
 
     def abandon(self, job_id: int, token: str) -> None:
@@ -254,10 +257,13 @@ class Reference:
         for job in sorted(expired, key=lambda job: (job.lease_ends_ms, str(job.id)))[:limit]:
             cancel_requested = job.cancel_requested
             job.reaped_token, job.lease_token = job.lease_token, None
-            job.deaths += 1
             job.lines += 1
-            self._count("died", job)
-            if job.deaths >= DEATHS_MAX:
+            # Alone, and not yet begun there: it can't have been the one that killed its worker.
+            charged = job.deaths == 0 or job.begun or job.sending
+            job.begun = False
+            job.deaths += charged
+            self._count("died" if charged else "released", job)
+            if charged and job.deaths >= DEATHS_MAX:
                 self._finish(job, "permanently_failed")
                 poisoned.append(job.id)
             elif cancel_requested:
@@ -302,7 +308,7 @@ class Reference:
     def _end_lease(self, job: ReferenceJob, token: str) -> None:
         job.lease_token = job.reaped_token = None
         job.settled_token = token
-        job.sending = False
+        job.sending = job.begun = False
 
     def _make_pending(self, job: ReferenceJob, *, ready_ms: int) -> None:
         job.status, job.ready_ms, job.run_at_ms = "pending", ready_ms, None

@@ -81,7 +81,7 @@ def test_a_retried_job_goes_behind_those_that_wait_already(queue: JobQueue, cloc
 def test_a_poisoned_job_can_be_retried(queue: JobQueue, clock: Clock, find: Find) -> None:
     queue.submit("noop")
     for _ in range(3):
-        claim_one(queue)
+        queue.mark_begun(claim_one(queue))
         let_leases_run_out(queue, clock)
     queue.retry(1)
     queue.complete(claim_one(queue))

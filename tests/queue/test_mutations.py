@@ -20,7 +20,7 @@ from tests.queue.walk import walk
 
 Source = Callable[[str], str]
 
-WALKS = 60
+WALKS = 90
 
 # What is broken → the verb whose script is mutated ("*": the prelude of all), old text, new text.
 CAUGHT_BY_WALKS = {
@@ -87,10 +87,14 @@ CAUGHT_BY_WALKS = {
     "the reaper forgets the token": ("reap", "record.reaped_token = record.token", ""),
     "the reaper leaves the token": (
         "reap",
-        "record.reaped_token = record.token\n      record.token = nil",
-        "record.reaped_token = record.token",
+        "record.reaped_token = record.token\n      record.token, record.begun = nil, nil",
+        "record.reaped_token = record.token\n      record.begun = nil",
     ),
-    "a lease does not end": ("turn", "record.last_token = record.token\n  record.token = nil", ""),
+    "a lease does not end": (
+        "turn",
+        "record.token, record.sending, record.begun = nil, nil, nil",
+        "record.sending, record.begun = nil, nil",
+    ),
     "a renewal needs no token": (
         "renew",
         'if record and record.status == "processing" and record.token == token then',
@@ -112,7 +116,11 @@ CAUGHT_BY_WALKS = {
         'remember_answer(nonce, table.concat(answers, ","))',
         "",
     ),
-    "a claim is not remembered": ("turn", 'remember_answer(nonce, table.concat(ids, ","))', ""),
+    "a claim is not remembered": (
+        "turn",
+        'remember_answer(nonce, table.concat(ids, ","), integer(lease_ms))',
+        "",
+    ),
     "a retry is not remembered": ("retry", 'remember_answer(nonce, "ok")', ""),
     "a cancel is not remembered": ("cancel", 'remember_answer(nonce, "ok")', ""),
     "a delete is not remembered": ("delete", 'remember_answer(nonce, "ok")', ""),
@@ -188,6 +196,26 @@ CAUGHT_BY_WALKS = {
         "record.deaths >= max_deaths",
         "record.deaths > max_deaths",
     ),
+    "a death after the first is charged to a job that was not begun": (
+        "reap",
+        "local charged = deaths == 0 or record.begun or record.sending",
+        "local charged = true",
+    ),
+    "a job that was begun is not charged with its further deaths": (
+        "reap",
+        "local charged = deaths == 0 or record.begun or record.sending",
+        "local charged = deaths == 0 or record.sending",
+    ),
+    "the reaper leaves the mark that the job was begun": (
+        "reap",
+        "record.token, record.begun = nil, nil",
+        "record.token = nil",
+    ),
+    "an outcome leaves the mark that the job was begun": (
+        "turn",
+        "record.token, record.sending, record.begun = nil, nil, nil",
+        "record.token, record.sending = nil, nil",
+    ),
     "the reaper does not hold": ("reap", "if now < hold_until then", "if false then"),
     "a clock that went back does not hold the reaper": (
         "reap",
@@ -215,7 +243,11 @@ CAUGHT_BY_WALKS = {
         "record.run_at, record.completed_at, record.cancel_requested = nil, nil, nil",
         "record.run_at = nil",
     ),
-    "a promoted job stays due": ("promote", "record.run_at = nil", ""),
+    "a promoted job stays due": (
+        "promote",
+        "record.ready_at = record.run_at\n        record.run_at = nil",
+        "record.ready_at = record.run_at",
+    ),
     # Bookkeeping
     "a claim is no attempt": ("turn", "(record.attempts or 0) + 1", "record.attempts or 1"),
     "a release is charged": (
@@ -313,4 +345,6 @@ def mutated(source: Source, verb: str, old: str, new: str) -> Source:
         text = source(name)
         return replace_once(text, old, new) if verb in (name, "*") else text
 
+    # Here, not where its failure would pass for a mutation that was noticed.
+    mutate("turn" if verb == "*" else verb)
     return mutate

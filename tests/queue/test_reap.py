@@ -67,9 +67,11 @@ def test_the_third_death_ends_the_job_as_poison(
 ) -> None:
     queue.submit("noop")
     for deaths in (1, 2):
-        assert claim_one(queue).deaths == deaths - 1
+        job = claim_one(queue)
+        assert job.deaths == deaths - 1
+        queue.mark_begun(job)
         assert let_leases_run_out(queue, clock) == Reaping([1], [], held=False)
-    claim_one(queue)
+    queue.mark_begun(claim_one(queue))
     assert let_leases_run_out(queue, clock) == Reaping([], [1], held=False)
 
     found = find(1)
@@ -78,6 +80,33 @@ def test_the_third_death_ends_the_job_as_poison(
     assert (found.deaths, found.retry_count) == (3, 0)
     assert totals() == {"submitted": 1, "died": 3, "permanently_failed": 1}
     assert queue.claim("w1", 1) == []
+
+
+def test_after_its_first_death_a_job_is_charged_only_when_it_was_begun(
+    queue: JobQueue, find: Find, clock: Clock, totals: Totals
+) -> None:
+    queue.submit("noop")
+    for _ in range(5):
+        assert claim_one(queue).deaths <= 1
+        assert let_leases_run_out(queue, clock) == Reaping([1], [], held=False)
+
+    assert (find(1).deaths, find(1).attempts, find(1).retry_count) == (1, 5, 0)
+    assert totals() == {"submitted": 1, "died": 1, "released": 4}
+
+
+def test_a_job_that_was_begun_and_given_back_is_not_begun_any_more(
+    queue: JobQueue, find: Find, clock: Clock
+) -> None:
+    queue.submit("noop")
+    claim_one(queue)
+    let_leases_run_out(queue, clock)
+    job = claim_one(queue)
+    assert queue.mark_begun(job) == "ok"
+    queue.release(job)
+    claim_one(queue)
+    let_leases_run_out(queue, clock)
+
+    assert find(1).deaths == 1
 
 
 def test_each_death_leaves_a_line_in_the_history(

@@ -64,7 +64,7 @@ def reap_poison(queue: JobQueue, clock: Clock, job: Job) -> object:
     for _ in range(2):
         let_leases_run_out(queue, clock)
         if job.status == Status.PROCESSING:
-            queue.claim("w2", 1)
+            queue.mark_begun(queue.claim("w2", 1)[0])
     return let_leases_run_out(queue, clock)
 
 

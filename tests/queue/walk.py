@@ -79,6 +79,13 @@ def renew(pair: Pair, rng: random.Random) -> None:
     pair.renew(jobs, sending=rng.random() < 0.5, twice=_twice(rng))
 
 
+def begin(pair: Pair, rng: random.Random) -> None:
+    """A job with a death behind it, most of the time."""
+    jobs = [job for job in pair.leases[-8:] if job.deaths or rng.random() < 0.2]
+    for job in jobs[-3:]:
+        pair.mark_begun(job, twice=_twice(rng))
+
+
 def abandon(pair: Pair, rng: random.Random) -> None:
     if pair.leases:
         pair.abandon(rng.choice(pair.leases[-8:]))
@@ -127,7 +134,25 @@ def reap(pair: Pair, rng: random.Random) -> None:
 
 
 def let_workers_die(pair: Pair, rng: random.Random) -> None:
+    """Often those that run one job, again and again."""
+    for again in range(rng.choice((1, 1, 3))):
+        if again:
+            pair.claim(1)
+        if rng.random() < 0.8:
+            for job in pair.held():
+                pair.mark_begun(job)
+        pair.let_leases_run_out()
+
+
+def let_a_zombie_come_back(pair: Pair, rng: random.Random) -> None:
+    """Its job was begun and given back by another worker meanwhile."""
+    zombies = pair.held()
     pair.let_leases_run_out()
+    pair.claim(3)
+    for job in pair.held():
+        pair.settle(job, _ending(rng))
+    for job in zombies:
+        pair.settle(job, COMPLETE)
 
 
 def trim(pair: Pair, rng: random.Random) -> None:
@@ -149,6 +174,7 @@ WEIGHTS: dict[Callable[[Pair, random.Random], None], int] = {
     settle_as_zombie: 10,
     settle_several_and_claim: 6,
     renew: 4,
+    begin: 4,
     abandon: 3,
     act: 12,
     operate: 1,
@@ -157,6 +183,7 @@ WEIGHTS: dict[Callable[[Pair, random.Random], None], int] = {
     promote: 5,
     reap: 4,
     let_workers_die: 4,
+    let_a_zombie_come_back: 1,
     trim: 2,
     repair: 1,
 }

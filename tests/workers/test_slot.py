@@ -149,7 +149,7 @@ def test_only_a_job_with_a_time_out_gets_a_new_one() -> None:
 def test_a_job_in_a_process_is_killed_instead() -> None:
     slot, job, kills = Slot(), make_job(deaths=1), []
     slot.begin(job, None)
-    slot.run_in_process(lambda: kills.append("killed"))
+    slot.stop_with(lambda: kills.append("killed"))
 
     slot.stop(job, Cancelled)
     slot.stop(job, Cancelled)
@@ -164,6 +164,6 @@ def test_a_job_that_is_stopped_before_its_process_is_there_is_killed_as_soon_as_
     slot.stop(job, Cancelled)
     assert kills == []
 
-    slot.run_in_process(lambda: kills.append("killed"))
+    slot.stop_with(lambda: kills.append("killed"))
 
     assert kills == ["killed"]

@@ -23,7 +23,7 @@ end
 -- The lease is over: its token has spoken, and is kept only to recognise the same word twice.
 local function end_lease(record)
   record.last_token = record.token
-  record.token, record.sending = nil, nil
+  record.token, record.sending, record.begun = nil, nil, nil
 end
 
 -- Whose word is this outcome? Returns the record and

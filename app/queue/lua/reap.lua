@@ -1,6 +1,8 @@
 -- Takes back jobs whose lease ran out: their worker died, or is cut off.
 --
--- A death is counted apart from failed attempts; the `max_deaths`-th ends the job as poison.
+-- A death is counted apart from failed attempts; the `max_deaths`-th ends the job as poison. After
+-- the first one a job runs in a process of its own. Where its worker died before the job was begun
+-- there, the job can't be to blame, and is not charged.
 -- After Redis or the reaper was away, or the clock jumped, live workers had no chance to renew:
 -- then it first waits one lease. Renewals come every quarter of a lease, so a shorter gap leaves
 -- them half a lease.
@@ -34,12 +36,19 @@ local function reap(argv)
       remove(PLACE.processing, id)
     else
       leave(record)
-      record.deaths = (record.deaths or 0) + 1
-      note_attempt(record, now, "died", "The lease ran out: the worker died or was cut off.")
+      local deaths = record.deaths or 0
+      local charged = deaths == 0 or record.begun or record.sending
+      if charged then
+        record.deaths = deaths + 1
+        note_attempt(record, now, "died", "The lease ran out: the worker died or was cut off.")
+        count("died", record.job_type)
+      else
+        note_attempt(record, now, "released", "The lease ran out before the job was begun.")
+        count("released", record.job_type)
+      end
       record.reaped_token = record.token
-      record.token = nil
-      count("died", record.job_type)
-      if record.deaths >= max_deaths then
+      record.token, record.begun = nil, nil
+      if charged and record.deaths >= max_deaths then
         record.last_error = "poison: its worker died " .. integer(record.deaths) .. " times"
         if record.sending or record.unconfirmed then
           record.last_error = record.last_error .. "; its work was perhaps done"

@@ -2,7 +2,7 @@
 --
 -- ARGV  worker, lease ms, what the worker says of itself (JSON; "" when it leaves, "-" when it says
 --       nothing), then for each job: id, token, mark ("sending" records the point of no return,
---       else "")
+--       "begun" that a job with a death behind it runs, else "")
 -- Returns a verdict for each job ("ok", "cancel", "lost"), housekeeping due, work waits (1 or 0).
 
 local WORKER_MEMORY_MS = 900000
@@ -22,8 +22,8 @@ local function renew(argv)
     if record and record.status == "processing" and record.token == token then
       verdict = record.cancel_requested and "cancel" or "ok"
       add(PLACE.processing, integer(now + lease_ms), id)
-      if mark == "sending" and verdict == "ok" then
-        record.sending = true
+      if mark ~= "" and verdict == "ok" then
+        record[mark] = true
         save(record)
       end
     end
