@@ -1,6 +1,6 @@
-"""Job types that say themselves what ran: a line in the file SOAK_LOG names, out of reach of Redis.
+"""Job types that say themselves what ran: each a line in the file that SOAK_LOG names.
 
-Each line is `id pid what time`; `what` is "started" or "finished", the time seconds since the epoch.
+A line is `id pid what time`; `what` is "started" or "finished", the time seconds since the epoch.
 """
 
 from __future__ import annotations

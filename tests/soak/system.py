@@ -271,5 +271,5 @@ def running_system(
 
 
 def seed() -> int:
-    """SOAK_SEED, or a new one. It chooses the victims and the moments; the machine does the rest."""
+    """SOAK_SEED, or a new one. It chooses victims and moments; the machine does the rest."""
     return int(os.environ.get("SOAK_SEED") or random.SystemRandom().randrange(1_000_000))
