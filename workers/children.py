@@ -92,15 +92,17 @@ class Child:
 class Children:
     """The child processes of a worker, kept for the next job for a while.
 
-    Starting one costs as much as a thousand short jobs. So whoever needs one waits first for one
-    that becomes free, as long as the latest start took, and never are two started at once.
+    Starting one costs as much as a thousand short jobs. So never are two started at once, and who
+    could do with one that others use waits for it first, for as long as the latest start took.
     """
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
         self._changed = threading.Condition()
         self._idle: list[Child] = []
-        self._next_start_at = 0.0  # on the monotonic clock
+        self._busy = 0
+        self._starting = False
+        self._next_start_at = 0.0  # on the monotonic clock, while others are busy
         self._timer: threading.Timer | None = None
 
     def take(self, job: Job, slot: Slot, *, fresh: bool) -> Child | None:
@@ -114,15 +116,16 @@ class Children:
             slot.stop_with(child.kill)
             if child.take(job):
                 return child
-            child.end()
+            self._end(child)
         return None
 
     def give_back(self, child: Child, slot: Slot, *, died: bool) -> None:
         slot.stop_with(_do_nothing)  # from now on nobody may kill it because of this job
         if died or slot.reason:
-            child.end()
+            self._end(child)
             return
         with self._changed:
+            self._busy -= 1
             child.idle_since = time.monotonic()
             self._idle.append(child)
             self._changed.notify_all()
@@ -138,30 +141,46 @@ class Children:
         with self._changed:
             while not slot.reason:
                 if self._idle and not fresh:
+                    self._busy += 1
                     return self._idle.pop()
-                wait_seconds = self._next_start_at - time.monotonic()
-                if wait_seconds <= 0:
-                    self._next_start_at = math.inf
+                wait_seconds = 0.0
+                if self._busy and not fresh:
+                    wait_seconds = self._next_start_at - time.monotonic()
+                if wait_seconds <= 0 and not self._starting:
+                    self._busy += 1
+                    self._starting = True
                     return True
-                self._changed.wait(None if math.isinf(wait_seconds) else wait_seconds)
+                self._changed.wait(None if self._starting else wait_seconds)
         return False
 
     def _start(self, job: Job, slot: Slot) -> Child | None:
         began = time.monotonic()
+        child, has_taken = None, False
         try:
             child = Child(self._worker)
             slot.stop_with(child.kill)
-            if child.take(job):
-                return child
-            child.end()
-            if slot.reason:
-                return None
-            raise NoProcess("it ended before it could begin")
+            has_taken = child.take(job)
         finally:
             with self._changed:
                 now = time.monotonic()
                 self._next_start_at = now + (now - began)
+                self._starting = False
+                if child is None:
+                    self._busy -= 1
                 self._changed.notify_all()
+        if has_taken:
+            return child
+        self._end(child)
+        if slot.reason:
+            return None
+        raise NoProcess("it ended before it could begin")
+
+    def _end(self, child: Child) -> None:
+        """One that was busy."""
+        with self._changed:
+            self._busy -= 1
+            self._changed.notify_all()
+        child.end()
 
     def _wake(self) -> None:
         with self._changed:

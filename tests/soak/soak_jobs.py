@@ -11,7 +11,7 @@ import time
 from functools import cache
 from pathlib import Path
 
-from app.jobs import job_type
+from app.jobs import RetryLater, job_type
 from app.queue.job import Job
 
 
@@ -24,6 +24,14 @@ def soak(job: Job) -> None:
     while until and not Path(until).exists():
         time.sleep(0.01)
     note(job, "finished")
+
+
+@job_type("soak_flaky")
+def soak_flaky(job: Job) -> None:
+    """As `soak`, but nothing is done in the first attempt."""
+    if job.retry_count == 0:
+        raise RetryLater(0.05, "not yet")
+    soak(job)
 
 
 @job_type("soak_poison")

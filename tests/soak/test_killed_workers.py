@@ -3,71 +3,119 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
-import pytest
-
-from tests.soak.judge import Verdict, lost_jobs
-from tests.soak.scenario import Size, sizes
-from tests.soak.system import System, running_system
+from app.queue.job import Status
+from app.queue.query import JobQuery
+from tests.soak.judge import MailSink, Verdict, lost_jobs
+from tests.soak.scenario import Size, jobs_for, moments, sizes, verdict_by_log
+from tests.soak.system import Part, System, running_system
 
 RECOVERY_SECONDS = 15.0  # beyond the lease
+Judge = Callable[[Verdict], Verdict]
 
 
-@sizes(
-    short=Size(2_000, 5, 0.01, workers=2, concurrency=8, lease_seconds=2, patience_seconds=60),
-    long=Size(
-        100_000, 100, 0.04, workers=4, concurrency=16, lease_seconds=10, patience_seconds=1800
-    ),
-)
-def test_no_job_is_lost_when_workers_are_killed_under_load(
-    size: Size, rng: random.Random, soak_seed: int, judge: Callable[[Verdict], Verdict]
-) -> None:
+@contextmanager
+def crew_of(size: Size, **settings: str) -> Iterator[tuple[System, list[Part]]]:
+    """API, retry worker and main workers, all at work."""
     with running_system(
-        lease_seconds=size.lease_seconds, WORKER_CONCURRENCY=str(size.concurrency)
+        lease_seconds=size.lease_seconds, WORKER_CONCURRENCY=str(size.concurrency), **settings
     ) as system:
         system.start_api()
         system.start_retry_worker()
         workers = [system.start_worker() for _ in range(size.workers)]
         system.wait_for_workers(size.workers)
-        answered = system.submit(
-            [
-                {
-                    "job_type": "soak",
-                    "payload": {"seconds": round(rng.uniform(0, 2 * size.seconds), 4)},
-                }
-                for _ in range(size.jobs)
-            ]
-        )
+        yield system, workers
+
+
+@sizes(
+    short=Size(2_000, 5, 0.01, workers=2, concurrency=8, lease_seconds=2),
+    long=Size(100_000, 100, 0.04, 4, 16, lease_seconds=10, patience_seconds=1800),
+)
+def test_no_job_is_lost_when_workers_are_killed(
+    size: Size, rng: random.Random, soak_seed: int, judge: Judge
+) -> None:
+    with crew_of(size) as (system, workers):
+        answered = system.submit(jobs_for(size, rng))
 
         in_hand = kill_at_random(system, workers, size, rng)
         recovery = system.wait_until_final(size.jobs, size.patience_seconds)
 
         log = system.log()
         verdict = judge(
-            Verdict(
-                f"1 {size.jobs:,} jobs, {size.faults} workers killed",
+            verdict_by_log(
+                f"1 {size.faults} kills of {size.workers} workers",
                 soak_seed,
+                system,
+                log,
                 submitted=size.jobs,
-                answered=len(answered),
-                finished=len(log.finished),
-                lost=len(lost_jobs(answered, log.finished, system.inspector)),
-                ran_twice=len(log.ran_twice),
-                done_twice=len(log.done_twice),
-                suspected=system.suspected(),
+                answered=answered,
                 recovery_seconds=recovery,
             )
         )
         assert verdict.finished == size.jobs
+        assert system.counts()[Status.SUCCESS] == size.jobs
         assert log.ran_twice <= in_hand
 
 
-def kill_at_random(system: System, workers: list, size: Size, rng: random.Random) -> set[int]:
-    """Kills spread over the whole run; returns the jobs that were in hand at any of them."""
+@sizes(
+    short=Size(300, 3, 0, workers=2, concurrency=8, lease_seconds=2),
+    long=Size(10_000, 30, 0, 4, 16, lease_seconds=10, patience_seconds=1800),
+)
+def test_no_mail_that_is_to_be_held_arrives_twice_and_none_is_unaccounted_for(
+    size: Size, rng: random.Random, soak_seed: int, judge: Judge
+) -> None:
+    with (
+        MailSink() as sink,
+        crew_of(size, SMTP_HOST=sink.host, SMTP_PORT=str(sink.port), SMTP_SECURITY="none") as (
+            system,
+            workers,
+        ),
+    ):
+        mail = {
+            "to": "ann@example.com",
+            "subject": "Soak",
+            "message": "Once.",
+            "on_ambiguous": "hold",
+        }
+        answered = system.submit([{"job_type": "send_email", "payload": mail}] * size.jobs)
+
+        kill_at_random(system, workers, size, rng)
+        recovery = system.wait_until_final(size.jobs, size.patience_seconds)
+
+        arrived = sink.by_job()
+        twice = sum(times > 1 for times in arrived.values())
+        held = [
+            job
+            for page in system.inspector.walk(JobQuery(status=Status.PERMANENTLY_FAILED))
+            for job in page
+        ]
+        judge(
+            Verdict(
+                f"1 {size.faults} kills, mail, hold: {len(held)} held",
+                soak_seed,
+                submitted=size.jobs,
+                answered=len(answered),
+                finished=len(arrived),
+                lost=len(lost_jobs(answered, arrived, system.inspector)),
+                ran_twice=twice,
+                done_twice=twice,
+                suspected=system.suspected(),
+                recovery_seconds=recovery,
+            )
+        )
+        assert twice == 0
+        assert system.counts()[Status.SUCCESS] + len(held) == size.jobs
+        assert all((job.last_error or "").startswith("ambiguous:") for job in held)
+        assert system.suspected() == len(held)
+
+
+def kill_at_random(system: System, workers: list[Part], size: Size, rng: random.Random) -> set[int]:
+    """Kills workers over the whole run, and starts others; the jobs that were in hand then."""
     in_hand: set[int] = set()
-    for number in range(size.faults):
-        share = (number + rng.random()) / (size.faults + 1)
-        system.wait_until_finished(int(size.jobs * share), size.patience_seconds)
+    for finished in moments(size, rng):
+        system.wait_until_finished(finished, size.patience_seconds)
         at = rng.randrange(len(workers))
         workers[at].kill()
         in_hand |= system.in_hand(workers[at])
