@@ -16,6 +16,7 @@ from app.queue.errors import QueueUnavailable
 from app.queue.job import Job
 from app.queue.jobqueue import DEATHS_MAX, JobQueue
 from app.queue.outcome import Outcome
+from workers.asking import Ended
 from workers.children import Children, NoProcess
 from workers.slot import Slot
 
@@ -26,11 +27,20 @@ log = logging.getLogger(__name__)
 
 
 class Alone:
-    """For the slots of one worker. `began` hears of each job that begins."""
+    """For the slots of one worker. `begin` asks whether a job may begin, and answers as
+    `Asking.begin`; `began` hears of each that does."""
 
-    def __init__(self, worker: Worker, queue: JobQueue, began: Callable[[Slot], None]) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        queue: JobQueue,
+        *,
+        begin: Callable[[Job], Ended | None],
+        began: Callable[[Slot], None],
+    ) -> None:
         self._children = Children(worker)
         self._queue = queue
+        self._begin = begin
         self._began = began
         self._retry_ms = int(worker.config.retry_base_seconds * 1000)
 
@@ -54,7 +64,7 @@ class Alone:
         try:
             if ended := self._begin(job):
                 died = False
-                return ended[0]
+                return ended.outcome
             slot.allow(timeout_seconds or 0.0)
             self._began(slot)
             outcome = child.run(job)
@@ -67,23 +77,6 @@ class Alone:
 
     def close(self) -> None:
         self._children.close()
-
-    def _begin(self, job: Job) -> tuple[Outcome | None] | None:
-        """Tells the queue that the job begins: from now on a death is its own.
-
-        What it comes to instead, where it must not begin.
-        """
-        try:
-            verdict = self._queue.mark_begun(job)
-        except QueueUnavailable as error:
-            return (outcomes.released(job, delay_ms=self._retry_ms, reason=str(error)),)
-        if verdict == "ok":
-            return None
-        job.cancel_requested = verdict == "cancel"
-        ended = (
-            outcomes.cancelled(job, "Cancelled before it began.") if verdict == "cancel" else None
-        )
-        return (ended,)
 
     def _blame(self, job: Job) -> None:
         log.error("Job %d (%s) died in its own process", job.id, job.job_type)

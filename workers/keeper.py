@@ -85,6 +85,7 @@ class Keeper:
         # When this worker lost a job and claimed it again, only the newer lease can be good.
         latest = {job.id: job for job in held}
         lost = [job for job in held if latest[job.id] is not job]
+        asked_at = time.monotonic()
         try:
             renewal = self._queue.renew(self._name, list(latest.values()), self._presence())
         except QueueError as error:
@@ -93,6 +94,8 @@ class Keeper:
         except Exception:  # without this thread all leases run out
             log.exception("Leases not renewed")
             return min(RETRY_SECONDS, self._interval)
+        for job_id in renewal.ok:
+            latest[job_id].leased_at = asked_at
         lost += [latest[job_id] for job_id in renewal.lost]
         self.lost = {job.lease for job in lost}
         self._stop_jobs(lost, LeaseGone)

@@ -96,7 +96,8 @@ class Worker:
 
     @cached_property
     def _asking(self) -> Asking:
-        return Asking(self._queue, self._slots, lambda: self.announce_sending())
+        away_ms = int(self.config.retry_base_seconds * 1000)
+        return Asking(self._queue, self._slots, lambda: self.announce_sending(), away_ms=away_ms)
 
     @cached_property
     def _queue(self) -> JobQueue:
@@ -142,7 +143,12 @@ class Worker:
         self._claimed_at: float | None = None
         self._held: dict[tuple[int, str], Job] = {}  # claimed and not yet settled
         self._bell = Bell()
-        self._alone = Alone(self, self._queue, began=lambda slot: self._keeper.expect(slot))
+        self._alone = Alone(
+            self,
+            self._queue,
+            begin=self._asking.begin,
+            began=lambda slot: self._keeper.expect(slot),
+        )
         self._journal = Journal(self._journals, self.name)
         self._crew = Crew(
             config.worker_concurrency,
@@ -234,6 +240,7 @@ class Worker:
         QueueUnavailable only when the time to stop is over. Claims nothing more once it stops.
         """
         nonce, delay_seconds, kept = new_nonce(), 0.1, 0
+        asked_at = time.monotonic()
         while True:
             try:
                 self._queue.ensure_schema()
@@ -254,6 +261,8 @@ class Worker:
                 self._journal.clear()
                 if wanted:
                     self._claimed_at = time.time()
+                for job in turn.jobs:
+                    job.leased_at = asked_at
                 return turn
 
     # ── In the threads of the crew ──────────────────────────────────────────────────────────
@@ -264,6 +273,10 @@ class Worker:
         if job.lease in self._keeper.lost:
             return None
         if not job.deaths:
+            # Stopped or starved for so long that others may have begun it.
+            is_stale = time.monotonic() - job.leased_at > self.config.lease_seconds
+            if is_stale and (ended := self._asking.begin(job)):
+                return ended.outcome
             return self.attempt(job)
         return self._alone.attempt(job, slot, timeout_of(job))
 

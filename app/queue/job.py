@@ -100,6 +100,8 @@ class Job:
     # job may go on: the lease is still ours and nobody cancelled it (else `cancel_requested` tells
     # which). Set by the worker. Raises QueueUnavailable.
     mark_sending: Callable[[], bool] | None = field(default=None, compare=False, repr=False)
+    # When its worker last asked for the lease that it got, on that process's monotonic clock.
+    leased_at: float = field(default=0.0, compare=False, repr=False)
 
     @property
     def lease(self) -> tuple[int, str]:

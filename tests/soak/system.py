@@ -206,10 +206,19 @@ class System:
         ids: Any = self.client.zrange(self.inspector.keys.processing, 0, -1)
         records: Any = self.client.hmget(self.inspector.keys.jobs, ids) if ids else []
         for job_id, text in zip(ids, records, strict=True):
-            worker = json.loads(text or "{}").get("worker") or ""
-            if worker.rsplit("-", 2)[1:2] == [str(part.pid)]:
+            if pid_in(json.loads(text or "{}").get("worker")) == part.pid:
                 held.add(int(job_id))
         return held
+
+    def starved(self, job_ids: set[int], faulty: set[int]) -> set[int]:
+        """Those of the jobs whose lease ran out in a process that no fault was done to: the
+        machine was too busy to let it renew. `faulty` are process ids."""
+        return {
+            job_id
+            for job_id in job_ids
+            for attempt in self.inspector.attempts(job_id)
+            if attempt.outcome == "died" and pid_in(attempt.worker) not in faulty
+        }
 
     def log(self) -> JobLog:
         return JobLog(Path(self.settings["SOAK_LOG"]))
@@ -268,6 +277,11 @@ def running_system(
         system.end()
         if with_server:
             server.kill()
+
+
+def pid_in(worker: str | None) -> int:
+    """The process id in a worker's name; 0 for none."""
+    return int(worker.rsplit("-", 2)[1]) if worker else 0
 
 
 def seed() -> int:

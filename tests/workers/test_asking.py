@@ -7,11 +7,12 @@ from typing import Literal
 
 import pytest
 
+from app.queue import outcome as outcomes
 from app.queue.errors import QueueUnavailable
 from app.queue.job import Job
 from app.queue.jobqueue import JobQueue
 from tests.workers.crews import make_job
-from workers.asking import TRIES_IN_PLACE, Asking
+from workers.asking import TRIES_IN_PLACE, Asking, Ended
 
 Answer = Literal["ok", "cancel", "lost"]
 
@@ -30,13 +31,18 @@ class Answering(JobQueue):
             raise self.answer
         return self.answer
 
+    def mark_begun(self, job: Job) -> Answer:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
     def take(self, job_id: int, intervals_ms: Mapping[str, float]) -> int:
         return self.waits_ms.pop(0)
 
 
 def asking(queue: JobQueue, announced: list[str] | None = None) -> Asking:
     said = [] if announced is None else announced
-    return Asking(queue, [], lambda: said.append("sending"))
+    return Asking(queue, [], lambda: said.append("sending"), away_ms=7000)
 
 
 @pytest.mark.parametrize(
@@ -79,3 +85,26 @@ def test_a_short_wait_is_waited_in_place(waits_ms: tuple[int, ...], answer: int)
 
     assert asking(queue).take(7, {"a": 50.0}) == answer
     assert queue.waits_ms == []
+
+
+def test_a_job_begins_when_it_is_still_this_workers() -> None:
+    assert asking(Answering("ok")).begin(make_job()) is None
+    # Nothing is told of a job that others hold.
+    assert asking(Answering("lost")).begin(make_job()) == Ended(None)
+
+
+def test_a_job_that_was_cancelled_does_not_begin() -> None:
+    job = make_job()
+
+    ended = asking(Answering("cancel")).begin(job)
+
+    assert ended == Ended(outcomes.cancelled(job, "Cancelled before it began."))
+    assert job.cancel_requested
+
+
+def test_a_job_that_nobody_can_ask_for_is_given_back_for_later() -> None:
+    job = make_job()
+
+    ended = asking(Answering(QueueUnavailable("away"))).begin(job)
+
+    assert ended == Ended(outcomes.released(job, delay_ms=7000, reason="away"))
