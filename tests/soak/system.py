@@ -152,13 +152,22 @@ class System:
             return 0, {}
 
     def submit(self, jobs: list[dict[str, Any]]) -> list[int]:
-        """Submits over HTTP, in batches that must all be answered; the ids."""
+        """Submits over HTTP, in batches; the ids. What a busy machine refuses, it asks again."""
         ids: list[int] = []
+        run = random.SystemRandom().randrange(2**64)
         for first in range(0, len(jobs), BATCH):
             batch = jobs[first : first + BATCH]
-            status, answer = self.request("POST", "/api/jobs/batch", {"jobs": batch})
-            assert status == 200 and answer["accepted"] == len(batch), (status, answer)
-            ids += [result["query_id"] for result in answer["results"]]
+            headers = {"Idempotency-Key": f"soak-{run:x}-{first}"}
+
+            def accepted(
+                body: Any = {"jobs": batch}, headers: dict[str, str] = headers
+            ) -> list[int] | None:
+                status, answer = self.request("POST", "/api/jobs/batch", body, headers)
+                if status != 200 or answer["rejected"]:
+                    return None
+                return [result["query_id"] for result in answer["results"]]
+
+            ids += wait_until(accepted, f"jobs {first} to {first + len(batch)} are accepted")
         return ids
 
     def submit_directly(self, jobs: list[NewJob]) -> list[int]:
