@@ -17,6 +17,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -157,18 +158,16 @@ class System:
         run = random.SystemRandom().randrange(2**64)
         for first in range(0, len(jobs), BATCH):
             batch = jobs[first : first + BATCH]
-            headers = {"Idempotency-Key": f"soak-{run:x}-{first}"}
-
-            def accepted(
-                body: Any = {"jobs": batch}, headers: dict[str, str] = headers
-            ) -> list[int] | None:
-                status, answer = self.request("POST", "/api/jobs/batch", body, headers)
-                if status != 200 or answer["rejected"]:
-                    return None
-                return [result["query_id"] for result in answer["results"]]
-
+            accepted = partial(self._accepted, batch, f"soak-{run:x}-{first}")
             ids += wait_until(accepted, f"jobs {first} to {first + len(batch)} are accepted")
         return ids
+
+    def _accepted(self, batch: list[dict[str, Any]], key: str) -> list[int] | None:
+        headers = {"Idempotency-Key": key}
+        status, answer = self.request("POST", "/api/jobs/batch", {"jobs": batch}, headers)
+        if status != 200 or answer["rejected"]:
+            return None
+        return [result["query_id"] for result in answer["results"]]
 
     def submit_directly(self, jobs: list[NewJob]) -> list[int]:
         """Past the API."""
