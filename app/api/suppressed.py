@@ -45,7 +45,8 @@ def _checked(job: NewJob, found: dict[str, Suppression]) -> NewJob | InvalidFiel
 
 
 def _refusal(entry: Suppression) -> str:
+    reason = entry.reason.rstrip(". ")
     return (
-        f"{entry.address} is on the suppression list: {entry.reason}. To send there again, remove "
+        f"{entry.address} is on the suppression list: {reason}. To send there again, remove "
         f"it: DELETE /api/suppressions/{entry.address}, or flask suppressions remove."
     )

@@ -170,9 +170,20 @@ _MEANINGS = {
     "7.25": "The server's address has no matching name",
     "7.26": "SPF and DKIM failed",
 }
-_ENHANCED_CODE = re.compile(r"[245]\.(\d{1,3}\.\d{1,3})\b")
+# The same subjects mean less when the refusal is for now: 4.7.1 is what greylisting says.
+_MEANINGS_FOR_NOW = {
+    "1.1": "The mailbox can't be checked now",
+    "1.2": "The domain can't be found now",
+    "1.8": "The sender's domain can't be checked now",
+    "2.1": "The mailbox is not available now",
+    "7.1": "Refused for now, often greylisting",
+}
+_ENHANCED_CODE = re.compile(r"([245])\.(\d{1,3}\.\d{1,3})\b")
 
 
 def _meaning(text: str) -> str:
     found = _ENHANCED_CODE.match(text)
-    return _MEANINGS.get(found[1], "") if found else ""
+    if not found:
+        return ""
+    meaning = _MEANINGS.get(found[2], "")
+    return _MEANINGS_FOR_NOW.get(found[2], meaning) if found[1] == "4" else meaning

@@ -27,10 +27,22 @@ class WrongStatus(QueueError):
     """The job's status forbids what was asked."""
 
     def __init__(self, job_id: int, verb: str, found: str) -> None:
-        super().__init__(f"Cannot {verb} job {job_id}: it is {found.replace('_', ' ')}.")
+        super().__init__(f"Cannot {verb} job {job_id}: it {_HOW_IT_IS.get(found, found)}.")
         self.job_id = job_id
         self.verb = verb
         self.found = found
+
+
+# What a job of each status does or did, to stand behind "it".
+_HOW_IT_IS = {
+    "scheduled": "is scheduled",
+    "pending": "is pending",
+    "processing": "is being processed",
+    "success": "has succeeded",
+    "failed": "waits for its next attempt",
+    "permanently_failed": "has permanently failed",
+    "cancelled": "was cancelled",
+}
 
 
 class LeaseLost(QueueError):

@@ -99,7 +99,7 @@ def test_what_came_too_late_says_why_not(either: Page, site: Site) -> None:
 
     press(either, "Cancel")
 
-    said(either, "Cannot cancel job 1: it is success.")
+    said(either, "Cannot cancel job 1: it has succeeded.")
 
 
 def test_delete_asks_first_and_back_changes_nothing(either: Page, site: Site) -> None:

@@ -32,10 +32,10 @@ def test_a_job_that_does_not_exist_is_not_found(queue: JobQueue, verb: str) -> N
     [
         ("retry", Status.SCHEDULED, "Cannot retry job 1: it is scheduled."),
         ("retry", Status.PENDING, "Cannot retry job 1: it is pending."),
-        ("retry", Status.PROCESSING, "Cannot retry job 1: it is processing."),
-        ("cancel", Status.CANCELLED, "Cannot cancel job 1: it is cancelled."),
-        ("cancel", Status.PERMANENTLY_FAILED, "Cannot cancel job 1: it is permanently failed."),
-        ("delete", Status.PROCESSING, "Cannot delete job 1: it is processing."),
+        ("retry", Status.PROCESSING, "Cannot retry job 1: it is being processed."),
+        ("cancel", Status.CANCELLED, "Cannot cancel job 1: it was cancelled."),
+        ("cancel", Status.PERMANENTLY_FAILED, "Cannot cancel job 1: it has permanently failed."),
+        ("delete", Status.PROCESSING, "Cannot delete job 1: it is being processed."),
     ],
 )
 def test_a_status_that_forbids_it_is_named(
