@@ -77,8 +77,14 @@ def attempt_data(attempt: Attempt) -> dict[str, Any]:
     }
 
 
-def worker_data(worker: WorkerInfo) -> dict[str, Any]:
-    return {**worker.details, "name": worker.name, "last_seen_at": worker.last_seen_at}
+def worker_data(worker: WorkerInfo, now: float) -> dict[str, Any]:
+    """What the worker said of itself, and whether it still speaks at `now`."""
+    known = {
+        "name": worker.name,
+        "last_seen_at": worker.last_seen_at,
+        "alive": worker.is_alive(now),
+    }
+    return {**worker.details, **known}
 
 
 def _effective_max_retries(job: Job, configured: int | None) -> int:

@@ -96,7 +96,18 @@ ANSWERS: dict[str, Schema] = {
             "smtp_code": _or_null("integer"),
         }
     ),
-    "Worker": _object({"name": _TEXT, "last_seen_at": {"type": "number"}}, closed=False),
+    "Worker": _object(
+        {
+            "name": _TEXT,
+            "last_seen_at": {"type": "number"},
+            "alive": {
+                "type": "boolean",
+                "description": "It spoke in the last 30 s, or missed no two of its heartbeats. "
+                "What a dead one says of itself (busy, jobs) is what it said last.",
+            },
+        },
+        closed=False,
+    ),
     "Breaker": _object(
         {
             "worker": _TEXT,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -150,7 +151,8 @@ def stats() -> Response:
 
 @bp.get("/workers")
 def workers() -> Response:
-    found = [worker_data(worker) for worker in inspector().workers()]
+    now = time.time()
+    found = [worker_data(worker, now) for worker in inspector().workers()]
     return answer("Workers retrieved successfully", data=found)
 
 

@@ -5,15 +5,18 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from flask import flash, redirect, render_template, url_for
+from flask import Response as FlaskResponse
+from flask import current_app, flash, redirect, render_template, url_for
 from werkzeug import Response
 
 from app.dashboard.actions import SEE_OTHER, audit, operations_store
+from app.dashboard.polls import unless_seen
 from app.dashboard.query import address
 from app.dashboard.selection import described
 from app.dashboard.verbs import VERBS
 from app.dashboard.views import bp
 from app.queue.errors import OperationNotFound
+from app.queue.inspector import Inspector
 from app.queue.operations import Operation
 
 RECENT = 50
@@ -25,8 +28,11 @@ def operations() -> str:
 
 
 @bp.get("/dashboard/partials/operations")
-def operations_list() -> str:
-    return render_template("dashboard/_operations_list.html", **recent_operations())
+def operations_list() -> FlaskResponse:
+    return unless_seen(
+        _tag(),
+        lambda: render_template("dashboard/_operations_list.html", **recent_operations()).strip(),
+    )
 
 
 @bp.get("/dashboard/operations/<int:operation_id>")
@@ -35,8 +41,11 @@ def operation(operation_id: int) -> str:
 
 
 @bp.get("/dashboard/partials/operation/<int:operation_id>")
-def operation_partial(operation_id: int) -> str:
-    return render_template("dashboard/_operation.html", **one_operation(operation_id))
+def operation_partial(operation_id: int) -> FlaskResponse:
+    return unless_seen(
+        _tag(),
+        lambda: render_template("dashboard/_operation.html", **one_operation(operation_id)).strip(),
+    )
 
 
 @bp.post("/dashboard/operations/<int:operation_id>/stop")
@@ -57,13 +66,26 @@ def operation_not_found(error: OperationNotFound) -> tuple[str, int]:
 
 def recent_operations() -> dict[str, Any]:
     """What the list needs, newest first."""
+    tag = _tag()  # before them: a change in between shows with the next poll
     found = operations_store().recent(RECENT)
-    return {"operations": [_shown(one) for one in found], "now": time.time()}
+    return {
+        "operations": [_shown(one) for one in found],
+        "now": time.time(),
+        "operations_tag": tag,
+    }
 
 
 def one_operation(operation_id: int) -> dict[str, Any]:
     """What the page of one operation needs. Raises OperationNotFound."""
-    return _shown(operations_store().get(operation_id)) | {"now": time.time()}
+    tag = _tag()
+    found = _shown(operations_store().get(operation_id))
+    return found | {"now": time.time(), "operation_tag": tag}
+
+
+def _tag() -> str:
+    """Whatever happens to an operation raises the queue's revision."""
+    inspector: Inspector = current_app.extensions["inspector"]
+    return str(inspector.revision())
 
 
 def _shown(found: Operation) -> dict[str, Any]:

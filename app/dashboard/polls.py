@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 
 from flask import Response, make_response, request
@@ -16,3 +17,8 @@ def unless_seen(tag: str, render: Callable[[], str]) -> Response:
     response = make_response(render())
     response.headers[HEADER] = tag
     return response
+
+
+def tag_of(*shown: object) -> str:
+    """A tag that changes with what is shown, whatever its type: by its `repr`."""
+    return f"{zlib.crc32(repr(shown).encode()):x}"

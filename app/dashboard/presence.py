@@ -7,7 +7,7 @@ from typing import Any
 
 from app.queue.inspector import WorkerInfo
 
-SILENT_AFTER_SECONDS = 30.0
+DEAD_AFTER_PATIENCES = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,21 +75,20 @@ class Presence:
         return sorted(found, key=lambda job: (job.picked_at or self.now, job.id))
 
     @property
-    def patience_seconds(self) -> float:
-        """A worker with a long lease speaks seldom: two of its own heartbeats are no silence."""
-        heartbeat = _number(self.info.details.get("heartbeat_seconds")) or 0
-        return max(SILENT_AFTER_SECONDS, 2 * heartbeat)
+    def is_silent(self) -> bool:
+        return not self.info.is_alive(self.now)
 
     @property
-    def is_silent(self) -> bool:
-        return self.now - self.info.last_seen_at > self.patience_seconds
+    def is_dead(self) -> bool:
+        """Silent for so long that its jobs were given to others: a lease is four heartbeats."""
+        return self.now - self.info.last_seen_at > DEAD_AFTER_PATIENCES * self.info.patience_seconds
 
     def claims_nothing(self, *, jobs_wait: bool) -> bool:
         """Whether it speaks, but had free slots and took none of the waiting jobs."""
         if not (self.is_main and jobs_wait and self.busy < self.slots) or self.is_silent:
             return False
         since = self.claimed_at or self.started_at or self.now
-        return self.info.last_seen_at - since > self.patience_seconds
+        return self.info.last_seen_at - since > self.info.patience_seconds
 
 
 def alive_main_workers(workers: list[WorkerInfo], now: float) -> frozenset[str]:

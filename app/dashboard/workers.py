@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from flask import current_app, render_template
+from flask import Response, current_app, render_template
 
+from app.dashboard.polls import tag_of, unless_seen
 from app.dashboard.presence import Presence
 from app.dashboard.views import bp
 from app.queue.inspector import Inspector
 from app.queue.job import Status
 
 JOBS_SHOWN = 16
+# Workers fall silent without a word, and the queue is paused without theirs.
+FRESH_SECONDS = 15
 
 
 @bp.get("/dashboard/workers")
@@ -21,26 +24,39 @@ def workers() -> str:
 
 
 @bp.get("/dashboard/partials/workers")
-def workers_partial() -> str:
-    # No 304 here: a heartbeat changes the page, but nothing in the queue.
-    return render_template("dashboard/_workers.html", **workers_page()).strip()
+def workers_partial() -> Response:
+    return unless_seen(
+        _tag(), lambda: render_template("dashboard/_workers.html", **workers_page()).strip()
+    )
 
 
 def workers_page() -> dict[str, Any]:
     """Main workers first, each group by name."""
-    inspector: Inspector = current_app.extensions["inspector"]
-    now = time.time()
+    inspector = _inspector()
+    now, tag = time.time(), _tag()  # before the workers: what comes in between shows next time
     found = [Presence(worker, now) for worker in inspector.workers()]
     alive = [worker for worker in found if not worker.is_silent]
+    shown = [worker for worker in found if not worker.is_dead]
     paused = inspector.paused()
     return {
         "now": now,
-        "main_workers": [worker for worker in found if worker.is_main],
-        "retry_workers": [worker for worker in found if not worker.is_main],
-        "alive": len(alive),
+        "main_workers": [worker for worker in shown if worker.is_main],
+        "retry_workers": [worker for worker in shown if not worker.is_main],
+        "dead_workers": [worker for worker in found if worker.is_dead],
+        "alive": len([worker for worker in alive if worker.is_main]),
         "slots": sum(worker.slots for worker in alive),
         "busy": sum(worker.busy for worker in alive),
         "paused": paused,
         "jobs_wait": not paused and inspector.counts()[Status.PENDING] > 0,
         "jobs_shown": JOBS_SHOWN,
+        "workers_tag": tag,
     }
+
+
+def _tag() -> str:
+    return tag_of(_inspector().heartbeats(), int(time.time() // FRESH_SECONDS))
+
+
+def _inspector() -> Inspector:
+    inspector: Inspector = current_app.extensions["inspector"]
+    return inspector

@@ -59,7 +59,7 @@ EVENTS = (
 )
 DURATIONS = ("wait", "run")  # counted beside the events, by length instead of job type
 WORKER_LISTED_MS = 15 * 60_000
-WORKER_ALIVE_MS = 30_000
+WORKER_ALIVE_SECONDS = 30.0
 SERIES_MINUTES_MAX = 24 * 60
 
 
@@ -70,6 +70,18 @@ class WorkerInfo:
     name: str
     last_seen_at: float
     details: dict[str, Any] = field(default_factory=dict)  # host, pid, version, concurrency, …
+
+    @property
+    def patience_seconds(self) -> float:
+        """How long it may say nothing. One with a long lease speaks seldom: two of its own
+        heartbeats are no silence."""
+        said = self.details.get("heartbeat_seconds")  # which may be anything
+        heartbeat = said if isinstance(said, int | float) else 0.0
+        return max(WORKER_ALIVE_SECONDS, 2 * heartbeat)
+
+    def is_alive(self, now: float) -> bool:
+        """Whether it spoke lately. `now` in seconds since the epoch."""
+        return now - self.last_seen_at <= self.patience_seconds
 
 
 class Inspector:
@@ -225,6 +237,13 @@ class Inspector:
         """Workers that said something in the last 15 minutes, by name."""
         return self._workers_since(self._now_ms() - WORKER_LISTED_MS)
 
+    def heartbeats(self) -> dict[str, int]:
+        """Name → when it last spoke, ms since the epoch, of the workers that are remembered. What
+        `workers` answers changes only with this and with time. One Redis command."""
+        with unavailable_as_queue_error():
+            seen = self._client.zrange(self.keys.workers, 0, -1, withscores=True)
+        return {name: int(seen_ms) for name, seen_ms in seen}
+
     def breakers(self) -> list[dict[str, Any]]:
         """The workers that send no mail now, because none can go out, by name.
 
@@ -259,14 +278,9 @@ class Inspector:
         return sorted(found, key=lambda worker: worker.name)
 
     def _alive_since(self, now_ms: int) -> list[WorkerInfo]:
-        """Main workers that spoke within 30 s, or that missed no two heartbeats of their own."""
-
-        def is_alive(worker: WorkerInfo) -> bool:
-            silence_ms = now_ms - worker.last_seen_at * 1000
-            patience_ms = max(WORKER_ALIVE_MS, 2000 * worker.details.get("heartbeat_seconds", 0))
-            return bool(worker.details.get("role") == "main" and silence_ms <= patience_ms)
-
-        return [w for w in self._workers_since(now_ms - WORKER_LISTED_MS) if is_alive(w)]
+        """Main workers."""
+        found = self._workers_since(now_ms - WORKER_LISTED_MS)
+        return [w for w in found if w.details.get("role") == "main" and w.is_alive(now_ms / 1000)]
 
 
 def _open_breakers(workers: list[WorkerInfo]) -> list[dict[str, Any]]:

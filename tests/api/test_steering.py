@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import pytest
+import redis
 from flask.testing import FlaskClient
 
 from app.queue.errors import LeaseLost
 from app.queue.jobqueue import JobQueue
+from app.queue.keys import Keys
 
 Submit = Callable[..., int]
 
@@ -44,7 +47,7 @@ def test_a_finished_job_cannot_be_cancelled(
 
     assert response.status_code == 409
     assert response.json == {
-        "message": "Cannot cancel job 1: it is success.",
+        "message": "Cannot cancel job 1: it has succeeded.",
         "query_id": None,
         "data": None,
         "errors": {},
@@ -168,6 +171,18 @@ def test_workers_say_who_they_are(http: FlaskClient, queue: JobQueue) -> None:
 
     assert (worker["name"], worker["host"], worker["pid"]) == ("worker-1", "mail1", 7)
     assert isinstance(worker["last_seen_at"], float)
+    assert worker["alive"] is True
+
+
+def test_a_dead_worker_says_no_more_that_it_is_alive(
+    http: FlaskClient, queue: JobQueue, fake_client: redis.Redis
+) -> None:
+    queue.renew("worker-1", [], {"role": "main", "busy": 16, "alive": True})
+    fake_client.zadd(Keys().workers, {"worker-1": int((time.time() - 31) * 1000)})
+
+    [worker] = http.get("/api/workers").json["data"]
+
+    assert (worker["alive"], worker["busy"]) == (False, 16)
 
 
 @pytest.mark.parametrize(

@@ -190,7 +190,7 @@ def test_operations_are_listed_newest_first(
 
 
 def test_no_operations_yet_says_how_to_start_one(http: FlaskClient) -> None:
-    assert "No operations yet" in Page(http.get("/dashboard/operations")).text
+    assert "No operations in the last week" in Page(http.get("/dashboard/operations")).text
 
 
 @pytest.mark.parametrize("operation_id", ["7", "0", "99999999999999999999"])

@@ -14,11 +14,16 @@ from jinja2 import Template
 from app import create_app
 from app.config import Config
 from app.queue.connection import connect
+from app.queue.inspector import JobQuery
 from app.queue.job import Priority, Status
 from app.queue.jobqueue import JobQueue
 from tests.conftest import RedisServer
 
 TABLE, COUNTS = "/dashboard/partials/jobs-table", "/dashboard/partials/counts"
+WORKERS, OPERATIONS = "/dashboard/partials/workers", "/dashboard/partials/operations"
+OPERATION, JOB = "/dashboard/partials/operation/1", "/dashboard/partials/job/1"
+CHARTS = "/dashboard/partials/charts"
+ALL = pytest.mark.parametrize("url", [TABLE, COUNTS, WORKERS, OPERATIONS, OPERATION, JOB, CHARTS])
 PARTIALS = pytest.mark.parametrize("url", [TABLE, COUNTS])
 
 
@@ -52,7 +57,7 @@ def commands_of(client: redis.Redis) -> dict[str, int]:
     }
 
 
-@PARTIALS
+@ALL
 def test_a_poll_that_finds_nothing_new_costs_one_command_and_renders_nothing(
     web: FlaskClient,
     real_app: Flask,
@@ -61,6 +66,7 @@ def test_a_poll_that_finds_nothing_new_costs_one_command_and_renders_nothing(
     url: str,
 ) -> None:
     monkeypatch.setattr("app.dashboard.jobs_page.time.time", lambda: 1_800_000_000.0)
+    real_app.extensions["operations"].start("retry", JobQuery(), "a test")
     tag = tag_of(web, url)
     rendered: list[str] = []
 
@@ -72,7 +78,7 @@ def test_a_poll_that_finds_nothing_new_costs_one_command_and_renders_nothing(
         response = web.get(url, headers={"HX-PTag": tag})
 
     assert (response.status_code, response.data) == (304, b"")
-    assert commands_of(client) == {"hget": 1}
+    assert commands_of(client) == {"zrange" if url == WORKERS else "hget": 1}
     assert rendered == []
 
 
@@ -88,6 +94,39 @@ def test_any_change_of_the_queue_makes_a_new_answer(
     assert response.status_code == 200
     assert response.headers["HX-PTag"] != tag
     assert "Cancelled" in response.text
+
+
+def test_a_heartbeat_makes_a_new_answer_and_so_does_silence(
+    web: FlaskClient, real_app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.dashboard.workers.time.time", lambda: 1_800_000_000.0)
+    tag = tag_of(web, WORKERS)
+
+    real_app.extensions["queue"].renew("w1", [], {"role": "main", "host": "mail-7"})
+    spoke = web.get(WORKERS, headers={"HX-PTag": tag})
+    monkeypatch.setattr("app.dashboard.workers.time.time", lambda: 1_800_000_016.0)
+    later = web.get(WORKERS, headers={"HX-PTag": spoke.headers["HX-PTag"]})
+
+    assert "mail-7" in spoke.text
+    assert later.status_code == 200
+
+
+def test_an_operation_that_stops_makes_a_new_answer(web: FlaskClient, real_app: Flask) -> None:
+    operations = real_app.extensions["operations"]
+    operations.start("retry", JobQuery(), "a test")
+    tags = {url: tag_of(web, url) for url in (OPERATIONS, OPERATION)}
+
+    operations.stop(1)
+
+    for url, tag in tags.items():
+        assert "Stopped" in web.get(url, headers={"HX-PTag": tag}).text
+
+
+@pytest.mark.parametrize("url", ["/dashboard/workers", "/dashboard/operations"])
+def test_a_page_comes_with_the_tag_of_its_first_poll(web: FlaskClient, url: str) -> None:
+    part = url.replace("/dashboard", "/dashboard/partials")
+
+    assert f'hx-ptag="{tag_of(web, part)}"' in web.get(url).text
 
 
 @PARTIALS

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
+import redis
 from flask.testing import FlaskClient
 
 from app.dashboard.presence import Presence, alive_main_workers
 from app.queue.inspector import WorkerInfo
 from app.queue.jobqueue import JobQueue
+from app.queue.keys import Keys
 from tests.dashboard.hostile import HOSTILE
 
 NOW = 1_750_000_000.0
@@ -112,6 +115,23 @@ def test_page_and_partial_show_the_same_workers(http: FlaskClient, queue: JobQue
 
     assert 'id="workers"' in partial
     assert "mail-7" in page and "mail-7" in partial
+
+
+def test_a_silent_worker_is_not_said_to_be_busy_and_a_dead_one_steps_aside(
+    http: FlaskClient, queue: JobQueue, fake_client: redis.Redis
+) -> None:
+    now_ms = int(time.time() * 1000)
+    for name, silent_seconds in (("quiet", 60), ("gone", 130)):
+        queue.renew(name, [], main(host=name, busy=16, jobs=[{"id": 1, "job_type": "noop"}]))
+        fake_client.zadd(Keys().workers, {name: now_ms - silent_seconds * 1000})
+
+    page = http.get("/dashboard/workers").text
+    table, dead = page.split('<details class="dead">')
+
+    assert "16 of 16" not in page
+    assert "0 main workers alive · 0 of 0 slots busy" in page
+    assert "quiet" in table and "not known" in table and "when it last spoke:" in table
+    assert "1 dead worker" in dead and "gone" in dead
 
 
 def test_many_jobs_in_hand_are_counted(http: FlaskClient, queue: JobQueue) -> None:
