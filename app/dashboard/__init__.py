@@ -18,6 +18,7 @@ from app.dashboard import (
     views,
     workers,
 )
+from app.dashboard.indentation import Unindented
 from app.dashboard.visible import visible
 
 # Each adds its routes to `views.bp` when it is imported.
@@ -25,6 +26,7 @@ PAGES = (actions, charts, export, job, mailbox, operations, suppressions, worker
 
 
 def register(app: Flask) -> None:
+    app.jinja_environment = Unindented
     app.register_blueprint(views.bp)
     app.add_template_filter(formats.ago)
     app.add_template_filter(formats.iso)

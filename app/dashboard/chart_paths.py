@@ -1,34 +1,43 @@
-"""Charts as SVG paths, in a box `WIDTH` by `HEIGHT` whose y axis points down."""
+"""Charts as SVG paths, in a box `WIDTH` by `HEIGHT` whose y axis points down.
+
+All coordinates are whole numbers, and those of lines relative: every page of jobs carries hundreds.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-WIDTH = 300
-HEIGHT = 56
-_TOP = 2  # room for half the stroke of a line at the maximum
+WIDTH = 600
+HEIGHT = 112
+_TOP = 4  # room for half the stroke of a line at the maximum
 _GAP = 0.25  # between bars, as a share of their step
+_LEAST = 2  # what happened once among thousands must still be seen
 
 
 def stacked_bars(layers: Sequence[Sequence[float]]) -> list[str]:
-    """One path for each layer, the first at the bottom; "" for a layer of zeros."""
-    highest = max((sum(column) for column in zip(*layers, strict=True)), default=0)
+    """One path for each layer, the first at the bottom; "" for a layer of zeros.
+
+    They are strokes, `bar_width` wide: half as long as outlines would be.
+    """
+    columns = list(zip(*layers, strict=True))
+    highest = max(map(sum, columns), default=0)
     if not highest:
         return ["" for _ in layers]
-    step = WIDTH / len(layers[0])
+    step = WIDTH / len(columns)
     paths: list[list[str]] = [[] for _ in layers]
-    for index, column in enumerate(zip(*layers, strict=True)):
+    for index, column in enumerate(columns):
         below = 0.0
         for path, value in zip(paths, column, strict=True):
             if value:
                 foot, head = _y(below, highest), _y(below + value, highest)
-                # What happened once among thousands must still be seen.
-                head = min(head, foot - 1)
-                path.append(
-                    f"M{_n(index * step)} {_n(foot)}V{_n(head)}h{_n(step * (1 - _GAP))}V{_n(foot)}z"
-                )
+                x = round((index + 0.5) * step)
+                path.append(f"M{x} {foot}V{min(head, foot - _LEAST)}")
             below += value
     return ["".join(path) for path in paths]
+
+
+def bar_width(count: int) -> int:
+    return max(1, round(WIDTH / max(1, count) * (1 - _GAP)))
 
 
 def line(values: Sequence[float | None], highest: float) -> str:
@@ -36,7 +45,11 @@ def line(values: Sequence[float | None], highest: float) -> str:
     step = WIDTH / max(1, len(values))
     return "".join(
         _run(
-            [((start + at + 0.5) * step, _y(value, highest)) for at, value in enumerate(run)], step
+            [
+                (round((start + at + 0.5) * step), _y(value, highest))
+                for at, value in enumerate(run)
+            ],
+            round(step),
         )
         for start, run in _runs(values)
     )
@@ -58,17 +71,16 @@ def _runs(values: Sequence[float | None]) -> Iterator[tuple[int, list[float]]]:
             run = []
 
 
-def _run(points: list[tuple[float, float]], step: float) -> str:
-    if len(points) == 1:  # a point has no length: draw it as wide as its step
-        [(x, y)] = points
-        return f"M{_n(x - step / 2)} {_n(y)}h{_n(step)}"
-    return "M" + "L".join(f"{_n(x)} {_n(y)}" for x, y in points)
+def _run(points: list[tuple[int, int]], step: int) -> str:
+    (x, y), *others = points
+    if not others:  # a point has no length: draw it as wide as its step
+        return f"M{x - step // 2} {y}h{step}"
+    moves = []
+    for next_x, next_y in others:
+        moves.append(f"{next_x - x}{next_y - y:+d}".replace("+", " "))
+        x, y = next_x, next_y
+    return f"M{points[0][0]} {points[0][1]}l{' '.join(moves)}"
 
 
-def _y(value: float, highest: float) -> float:
-    return HEIGHT - value / highest * (HEIGHT - _TOP) if highest else float(HEIGHT)
-
-
-def _n(number: float) -> str:
-    """As short as can be: there are hundreds of them on a page."""
-    return f"{number:.1f}".removesuffix(".0")
+def _y(value: float, highest: float) -> int:
+    return round(HEIGHT - value / highest * (HEIGHT - _TOP)) if highest else HEIGHT

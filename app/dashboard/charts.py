@@ -1,4 +1,4 @@
-"""The charts: throughput, failures, wait, run time and backlog of the last hour or day."""
+"""The charts: throughput, failures, wait, run time and arrivals of the last hour or day."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 from flask import Response, current_app, render_template, request
 
-from app.dashboard.chart_paths import line, maximum, stacked_bars
+from app.dashboard.chart_paths import HEIGHT, WIDTH, bar_width, line, maximum, stacked_bars
 from app.dashboard.chart_series import Step, steps, together
+from app.dashboard.counters import counters
 from app.dashboard.durations import duration, percent
 from app.dashboard.formats import number
 from app.dashboard.polls import unless_seen
@@ -17,6 +18,8 @@ from app.dashboard.query import BadAddress
 from app.dashboard.views import bp
 from app.queue.inspector import Histogram, Inspector
 from app.queue.job import Status
+
+OUTLOOK_AFTER_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,10 @@ WINDOWS = {
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """`paths` are pairs of a CSS class and SVG path data; `legend` of a class and its meaning."""
+    """`paths` are pairs of a CSS class and SVG path data; `legend` of a class and its meaning.
+
+    `bar_width` is that of the bars, in the units of the paths.
+    """
 
     name: str
     heading: str
@@ -50,6 +56,7 @@ class Chart:
     description: str
     paths: tuple[tuple[str, str], ...]
     legend: tuple[tuple[str, str], ...]
+    bar_width: int = 0
 
 
 @bp.get("/dashboard/charts")
@@ -76,13 +83,15 @@ def charts_page(window: Window = WINDOWS["hour"], *, in_full: bool = False) -> d
     minutes = inspector.series(window.minutes)
     if not in_full:
         window = replace(window, step_minutes=window.small_step_minutes)
-    found = steps(minutes, window.step_minutes)
+    found, stats = steps(minutes, window.step_minutes), inspector.stats()
     return {
-        "charts": _charts(found, together(minutes), inspector.stats(), window),
+        "charts": _charts(found, together(minutes), stats, window),
+        "counters": counters(minutes, stats["totals"]) if in_full else [],
         "chart_rows": [row for row in reversed(found) if in_full and not row.is_empty],
         "window": window,
         "windows": WINDOWS.values(),
         "in_full": in_full,
+        "box": f"0 0 {WIDTH} {HEIGHT}",
         "charts_tag": tag,
         "now": time.time(),
     }
@@ -96,7 +105,7 @@ def _charts(
         _failures(found, whole, window),
         _latency("wait", "Wait before start", [s.wait for s in found], whole.wait, window),
         _latency("run", "Run time", [s.run for s in found], whole.run, window),
-        _backlog(found, stats, window),
+        _submitted(found, whole, stats, window),
     )
 
 
@@ -122,6 +131,7 @@ def _throughput(found: list[Step], whole: Step, window: Window) -> Chart:
             (css, "failed, to be retried" if name == "failed" else name)
             for css, name in zip(classes, layers, strict=True)
         ),
+        bar_width(len(found)),
     )
 
 
@@ -160,31 +170,40 @@ def _latency(
     )
 
 
-def _backlog(found: list[Step], stats: dict[str, Any], window: Window) -> Chart:
+def _submitted(found: list[Step], whole: Step, stats: dict[str, Any], window: Window) -> Chart:
     submitted = [step.submitted / step.minutes for step in found]
     finished = [step.finished / step.minutes for step in found]
     highest = maximum(submitted, finished)
+    paths = (("line-second", line(finished, highest)), ("line-first", line(submitted, highest)))
     pending, oldest = stats["counts"][Status.PENDING], stats["oldest_pending_seconds"]
     return Chart(
-        "backlog",
-        "Oldest pending",
-        "none" if oldest is None else duration(oldest),
-        f"of {number(pending)} {_outlook(pending, found)}" if pending else "no job waits",
+        "submitted",
+        "Submitted",
+        number(whole.submitted),
+        _waiting(pending, oldest, found),
         f"peak {highest:,.0f}/min" if highest >= 1 else "",
-        f"{number(pending)} jobs are pending. Submitted and finished jobs a minute.",
-        (("line-second", line(submitted, highest)), ("line-first", line(finished, highest))),
-        (("line-first", "finished a minute"), ("line-second", "submitted a minute")),
+        f"Submitted and finished jobs a minute. {number(pending)} jobs are pending.",
+        paths if highest else (),
+        (("line-first", "submitted a minute"), ("line-second", "finished a minute")),
     )
 
 
+def _waiting(pending: int, oldest_seconds: float | None, found: list[Step]) -> str:
+    if not pending or oldest_seconds is None:
+        return "none is waiting"
+    text = f"{number(pending)} waiting, the oldest {duration(oldest_seconds)}"
+    # A queue that is empty in a moment needs no outlook.
+    return text + _outlook(pending, found) if oldest_seconds > OUTLOOK_AFTER_SECONDS else text
+
+
 def _outlook(pending: int, found: list[Step]) -> str:
-    """When the backlog is gone, if the last steps are any sign."""
+    """When all are done, if the last steps are any sign."""
     recent = found[-6:-1]  # the last one is not over yet
     minutes = sum(step.minutes for step in recent)
     shrinks = sum(step.finished - step.submitted for step in recent)
     if not minutes or shrinks <= 0:
-        return "pending"
-    return f"· clears in {duration(max(60.0, pending / shrinks * minutes * 60))}"
+        return ""
+    return f" · clears in {duration(max(60.0, pending / shrinks * minutes * 60))}"
 
 
 def _top(highest: float, window: Window) -> str:

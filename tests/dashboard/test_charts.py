@@ -9,7 +9,7 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.config import Config
-from app.dashboard.chart_paths import HEIGHT, WIDTH, line, stacked_bars
+from app.dashboard.chart_paths import HEIGHT, bar_width, line, stacked_bars
 from app.dashboard.chart_series import steps, together
 from app.dashboard.charts import _outlook
 from app.dashboard.durations import duration, percent, size
@@ -66,22 +66,34 @@ def test_bars_stand_on_each_other_and_the_highest_fills_the_box() -> None:
     assert none == ""
     assert below.count("M") == above.count("M") == 2
     # The second column, 3 + 1, is the highest: it ends at the top.
-    assert above.endswith("V2h112.5V15.5z")
-    assert below.endswith(f"M150 {HEIGHT}V15.5h112.5V{HEIGHT}z")
+    assert above.endswith("M450 31V4")
+    assert below.endswith(f"M450 {HEIGHT}V31")
 
 
 def test_what_happened_once_among_thousands_can_be_seen() -> None:
     _, rare = stacked_bars([[5000], [1]])
 
-    found = re.fullmatch(r"M0 (\S+)V(\S+)h\S+V\1z", rare)
-    assert found and float(found[1]) - float(found[2]) >= 1
+    found = re.fullmatch(r"M300 (\d+)V(\d+)", rare)
+    assert found and int(found[1]) - int(found[2]) >= 2
 
 
 def test_a_line_has_gaps_where_nothing_was_measured() -> None:
     path = line([1, 1, None, 2, None, None], highest=2)
 
-    assert path.count("M") == 2
-    assert path.endswith(f"M{WIDTH / 2:.0f} 2h50")  # a single value, as wide as its step
+    assert path == "M50 58l100 0M300 4h100"  # a single value is as wide as its step
+
+
+def test_a_line_goes_from_point_to_point() -> None:
+    assert line([0, 2, 1], highest=2) == "M100 112l200-108 200 54"
+
+
+def test_a_day_of_bars_fills_the_width_without_touching() -> None:
+    [path] = stacked_bars([[1] * 96])
+
+    middles = [int(x) for x in re.findall(r"M(\d+)", path)]
+
+    assert (middles[0], middles[-1]) == (3, 597)
+    assert min(b - a for a, b in zip(middles, middles[1:], strict=False)) > bar_width(96)
 
 
 def test_an_idle_hour_draws_nothing() -> None:
@@ -129,8 +141,8 @@ def test_a_shrinking_backlog_says_when_it_is_gone() -> None:
     shrinking = steps([minute(n, submitted=10, succeeded=30) for n in range(10)], 1)
     growing = steps([minute(n, submitted=30, succeeded=10) for n in range(10)], 1)
 
-    assert _outlook(280, shrinking) == "· clears in 14 min"
-    assert _outlook(280, growing) == "pending"
+    assert _outlook(280, shrinking) == " · clears in 14 min"
+    assert _outlook(280, growing) == ""
 
 
 def test_the_charts_count_what_happened(http: FlaskClient, app: Flask, clock: Clock) -> None:
@@ -151,7 +163,7 @@ def test_the_charts_count_what_happened(http: FlaskClient, app: Flask, clock: Cl
 
     for text in ("10 <small>in the last hour · 1 given up", "10.0 % <small>1 of 10 attempts"):
         assert text in page
-    assert "9.0 s <small>of 1 pending" in page
+    assert "11 <small>1 waiting, the oldest 9.0 s<" in page
     assert "Attempts by outcome: 9 succeeded, 1 given up." in page
     assert re.search(r'<td class="num">11</td><td class="num">9</td><td class="num">0</td>', page)
 
@@ -184,14 +196,23 @@ def test_the_page_of_jobs_has_the_charts_of_the_last_hour(http: FlaskClient, app
     assert 'hx-get="/dashboard/partials/charts?window=hour&amp;full=0"' in page
 
 
-def test_every_chart_has_a_title_a_description_and_the_table(http: FlaskClient) -> None:
+def test_every_chart_has_a_name_a_description_and_the_table(http: FlaskClient) -> None:
     page = http.get("/dashboard/charts").text
 
-    for name in ("throughput", "failures", "wait", "run", "backlog"):
-        assert f'<title id="chart-{name}-title">' in page
-        assert f'<desc id="chart-{name}-about">' in page
+    for name in ("throughput", "failures", "wait", "run", "submitted"):
+        assert f'aria-describedby="{name}-about"' in page
+        assert f'<desc id="{name}-about">' in page
+    assert page.count('role="img" aria-label="') == 5
     assert "The charts as a table" in page
     assert " style=" not in page
+
+
+def test_the_small_charts_lead_to_their_table(http: FlaskClient) -> None:
+    page = http.get("/dashboard").text
+
+    assert page.count('<h2><a href="/dashboard/charts#chart-') == 5
+    assert 'href="/dashboard/charts#charts-table"' in page
+    assert 'id="charts-table"' in http.get("/dashboard/charts").text
 
 
 def test_charts_are_304_until_something_happens(
