@@ -22,6 +22,7 @@ from app.dashboard.selection import (
     query_fields,
     selection,
 )
+from app.dashboard.suppressed import suppression_note
 from app.dashboard.verbs import ACTIONS, VERBS, Action, actions_for, actions_in
 from app.dashboard.views import bp
 from app.queue.audit import Audit
@@ -54,7 +55,7 @@ def act_on_job(job_id: int, action: Action) -> Response:
         flash(str(error), "refused")
     else:
         audit(action, f"job {job_id}")
-        flash(said, "done")
+        flash(f"{said} {_after_retry(job_id)}".strip() if action == "retry" else said, "done")
     return back
 
 
@@ -119,6 +120,15 @@ def acting_person() -> str:
 def operations_store() -> Operations:
     found: Operations = current_app.extensions["operations"]
     return found
+
+
+def _after_retry(job_id: int) -> str:
+    """What the suppression list makes of it. It was retried, so nothing here is an error."""
+    inspector: Inspector = current_app.extensions["inspector"]
+    try:
+        return suppression_note(inspector.job(job_id))
+    except (JobNotFound, QueueUnavailable):
+        return ""
 
 
 def _confirmation(asked: _Asked) -> str:

@@ -29,10 +29,15 @@ def notices(stats: dict[str, Any]) -> Iterator[Notice]:
             f"{_waiting(stats)} Start one with: python -m workers.main_worker",
         )
     if stats["breakers"]:
-        yield Notice("breaker", "No mail is sent now.", _breaker_text(stats["breakers"]))
+        all_of_them = len(stats["breakers"]) >= stats["workers_alive"]
+        title = "No mail is sent now." if all_of_them else "Some workers send no mail now."
+        yield Notice("breaker", title, _breaker_text(stats["breakers"]))
     if stats["paused"]:
         yield Notice(
-            "paused", "The queue is paused.", f"{_waiting(stats)} Jobs in hand are finished."
+            "paused",
+            "The queue is paused.",
+            f"{_waiting(stats)} No job is started until somebody resumes the queue; "
+            "workers finish what they are at.",
         )
     waits = stats["oldest_pending_seconds"] or 0
     if waits > OLDEST_PENDING_SECONDS and stats["workers_alive"] and not stats["paused"]:

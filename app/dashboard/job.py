@@ -10,6 +10,7 @@ from flask import Response, abort, current_app, render_template
 from app.dashboard import mail_preview, payload
 from app.dashboard.polls import unless_seen
 from app.dashboard.presence import alive_main_workers
+from app.dashboard.suppressed import suppression_note
 from app.dashboard.views import bp
 from app.dashboard.why import Surroundings, reasons
 from app.jobs import UnknownJobType, find
@@ -93,6 +94,8 @@ def job_page(job_id: int) -> dict[str, Any]:
         "max_retries": _max_retries(found),
         "recipients": mail_preview.recipients(found.result),
         "message_id": _message_id(found),
+        "unconfirmed": _is_unconfirmed(found),
+        "suppression_note": suppression_note(found),
         "result": None if found.result is None else payload.pretty_value(found.result),
     }
 
@@ -137,6 +140,12 @@ def _max_retries(job: Job) -> int:
 def _message_id(job: Job) -> str | None:
     found = job.result.get("message_id") if isinstance(job.result, dict) else None
     return found if isinstance(found, str) else None
+
+
+def _is_unconfirmed(job: Job) -> bool:
+    """Whether an attempt passed its point of no return and nobody knows what it did."""
+    said = isinstance(job.result, dict) and job.result.get("unconfirmed") is True
+    return job.unconfirmed or said
 
 
 def _tag() -> str:

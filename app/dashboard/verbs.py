@@ -27,7 +27,8 @@ VERBS: dict[Action, Verb] = {
     "retry": Verb(
         label="Retry",
         done="Retried",
-        effect="They become pending now, whatever their attempts so far.",
+        effect="They become pending now, whatever their attempts so far. Mail goes to nobody "
+        "who has it already or is on the suppression list.",
         statuses=TRANSITIONS["retry"][0],
     ),
     "cancel": Verb(

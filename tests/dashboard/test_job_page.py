@@ -28,7 +28,15 @@ def test_the_page_shows_what_is_known_of_a_job(http: FlaskClient, queue: JobQueu
 
     page = http.get(f"/dashboard/jobs/{job_id}").text
 
-    for text in ("web_noop", "worker-1", "451 Greylisted", "SMTP code 451", "1 of 3", "Avatar"):
+    for text in (
+        "web_noop",
+        "worker-1",
+        "451 Greylisted",
+        "SMTP code 451",
+        "1, 1 failed",
+        "at most 3",
+        "Avatar",
+    ):
         assert text in page
     assert "It waits for its 2nd attempt, due <time" in page
     assert 'href="/dashboard?tag=shop"' in page
@@ -223,3 +231,32 @@ def test_hostile_text_shows_as_text_in_every_field(
 def queue_status(http: FlaskClient, job_id: int) -> str:
     response = http.get(f"/api/job/status/{job_id}")
     return str(response.get_json()["data"]["status"])
+
+
+@pytest.mark.parametrize("ended", ["success", "permanently_failed"])
+def test_a_mail_that_may_have_gone_twice_says_so(
+    http: FlaskClient, queue: JobQueue, ended: str
+) -> None:
+    job_id = submit_mail(queue)
+    [job] = queue.claim("w1")
+    result = {"transport": "smtp", "unconfirmed": True}
+    outcome = (
+        completed(job, result)
+        if ended == "success"
+        else failed(job, "ambiguous: no answer", retry_in_ms=None, result=result)
+    )
+    queue.turn("w1", [outcome], 0)
+
+    page = http.get(f"/dashboard/jobs/{job_id}").text
+
+    assert "<b>Unconfirmed.</b>" in page
+    assert ("may have arrived twice" in page) == (ended == "success")
+    assert ("a retry sends it again" in page) == (ended != "success")
+
+
+def test_a_confirmed_mail_is_not_called_unconfirmed(http: FlaskClient, queue: JobQueue) -> None:
+    job_id = submit_mail(queue)
+    [job] = queue.claim("w1")
+    queue.turn("w1", [completed(job, {"transport": "smtp"})], 0)
+
+    assert "Unconfirmed" not in http.get(f"/dashboard/jobs/{job_id}").text
