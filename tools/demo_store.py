@@ -13,6 +13,7 @@ from app.queue.job import Job, Priority
 from app.queue.jobqueue import JobQueue
 from app.queue.outcome import completed, failed
 from app.queue.submission import NewJob
+from app.queue.suppressions import Suppression, Suppressions
 from tests.queue.virtual_time import Clock
 
 HOUR_SECONDS = 3600
@@ -202,6 +203,17 @@ def fill_mailbox(folder: Path, job_id: int) -> None:
                 filename="invoice-2024-1180.pdf",
             )
         transport.deliver(mail.as_bytes().replace(b"\n", b"\r\n"))
+
+
+def fill_suppressions(suppressions: Suppressions, job_id: int, now: float) -> None:
+    for hours, address, reason, by in (
+        (70, "barbara@old.example.com", "Asked by telephone not to be written to", "dashboard"),
+        (26, "sales@nowhere.example", "No such domain (550 5.1.2 Bad destination)", "worker"),
+        (3, "nobody@example.com", REFUSED, "worker"),
+    ):
+        code, job = (550, job_id - 30 * hours) if by == "worker" else (None, None)
+        at = now - hours * HOUR_SECONDS
+        suppressions.add(Suppression(address, reason, at, by, code, job))
 
 
 def _presence(host: str, pid: int, role: str, now: float) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from app.embedded import find_server_binary
 from app.queue.connection import connect
 from tests.conftest import running_server
 from tests.queue.virtual_time import Clock, virtual_source
-from tools.demo_store import HOUR_SECONDS, DemoStore, fill_mailbox
+from tools.demo_store import HOUR_SECONDS, DemoStore, fill_mailbox, fill_suppressions
 
 FOLDER = Path(__file__).parents[1] / "docs" / "screenshots"
 PICTURE_MAX_BYTES = 150_000
@@ -48,9 +48,10 @@ PICTURES = (
     Picture("jobs", "/dashboard", height=700),
     Picture("jobs-dark", "/dashboard?status=failed", theme="dark"),
     Picture("jobs-phone", "/dashboard", width=390, height=844, theme="dark"),
-    Picture("job", "/dashboard/jobs/{job}", height=980),
+    Picture("job", "/dashboard/jobs/{job}", height=940),
     Picture("workers", "/dashboard/workers", height=500),
-    Picture("charts", "/dashboard/charts", height=760),
+    Picture("charts", "/dashboard/charts", height=1000),
+    Picture("suppressions", "/dashboard/suppressions", height=480),
     Picture("mailbox", "/dashboard/mailbox/{mail}", height=900),
 )
 
@@ -120,6 +121,7 @@ def _fill(app: Flask, clock: Clock, mailbox: Path) -> dict[str, str]:
     store = DemoStore(app.extensions["queue"], clock)
     job_id = store.fill()
     fill_mailbox(mailbox, job_id)
+    fill_suppressions(app.extensions["suppressions"], job_id, time.time())
     # Filling took a while; pages tell ages by the clock on the wall.
     clock.advance(seconds=time.time() - clock.now)
     store.say_alive()
