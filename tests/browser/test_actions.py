@@ -228,7 +228,7 @@ def test_an_operation_is_stopped_with_a_button(either: Page, site: Site) -> None
 
 def test_the_list_of_operations_is_live(page: Page, site: Site) -> None:
     page.goto(f"{site.url}/dashboard/operations")
-    expect(page.get_by_text("No operations yet")).to_be_visible()
+    expect(page.get_by_text("No operations in the last week")).to_be_visible()
 
     submit(site, 1)
     operations(site).start("cancel", JobQuery(), "ada")
