@@ -43,7 +43,12 @@ _COUNTED = (
     ("died", "Worker died", "attempts whose lease ran out; the job was handed out again"),
     ("late", "Told late", "successes told after the lease, before anybody else began: kept"),
     ("lost", "Told too late", "successes told when another attempt had the job: done twice"),
-    ("unconfirmed", "Unconfirmed", "begun again past the point of no return: perhaps done twice"),
+    (
+        "unconfirmed",
+        "Unconfirmed",
+        "past the point of no return, their end unknown: perhaps done twice",
+    ),
     ("deleted", "Deleted", "jobs that somebody deleted"),
-    ("trimmed", "Trimmed", "finished jobs, permanently failed ones too, after their retention"),
+    ("trimmed", "Trimmed", "finished jobs removed after their retention"),
+    ("trimmed_permanently_failed", "Trimmed unmended", "those of them that had permanently failed"),
 )
