@@ -51,6 +51,7 @@ def create_app(
     from app.cli import register as register_cli
     from app.config import Config, ConfigError
     from app.dashboard import register as register_dashboard
+    from app.dashboard.error_page import error_page
     from app.jobs import JobModuleError, load_job_types
     from app.queue.audit import Audit
     from app.queue.inspector import Inspector
@@ -86,7 +87,7 @@ def create_app(
     app.extensions["audit"] = Audit(client, prefix=config.key_prefix)
     app.extensions["suppressions"] = Suppressions(client, prefix=config.key_prefix)
     app.before_request(_ensure_schema)
-    register_api(app)
+    register_api(app, error_page)
     register_dashboard(app)
     register_security(app, config)
     register_cli(app)

@@ -111,3 +111,19 @@ def test_the_process_that_runs_the_server_is_small() -> None:
     )
     assert result.returncode == 0, result.stderr
     assert not {"redis", "environs", "marshmallow"} & set(result.stdout.split())
+
+
+def test_every_page_of_a_browser_test_is_watched() -> None:
+    """None is made but by `open_page` and `page` of the conftest: they fail the test when the
+    browser complains."""
+    folder = ROOT / "tests" / "browser"
+    makes_pages = {"browser", "browser_type", "context", "new_context", "playwright"}
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in folder.rglob("*.py")
+        if path != folder / "conftest.py"
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.Attribute) and node.attr in ("new_page", "new_context", "launch"))
+        or (isinstance(node, ast.arg) and node.arg in makes_pages)
+    ]
+    assert wrong == []

@@ -7,9 +7,9 @@ from flask import Flask
 from app.api import actions, errors, health, suppressions, views
 
 
-def register(app: Flask) -> None:
+def register(app: Flask, error_page: errors.ErrorPage) -> None:
     # These have their endpoints on the same blueprint.
     assert actions.bp is suppressions.bp is views.bp
     app.register_blueprint(views.bp)
     app.register_blueprint(health.bp)
-    errors.register(app)
+    errors.register(app, error_page)

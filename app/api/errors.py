@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from flask import Flask, Response, request
@@ -26,6 +27,8 @@ log = logging.getLogger(__name__)
 RETRY_AFTER_SECONDS = {QueueFull: 30, QueueUnavailable: 2, ServerUnsuitable: 30}
 _JSON_PATHS = ("/api/", "/healthz", "/readyz")
 
+ErrorPage = Callable[[HTTPException], HTTPException | Response]
+
 
 class ApiError(Exception):
     """A refusal: `code` is HTTP's, `errors` says what is wrong, by field."""
@@ -44,10 +47,15 @@ class InvalidFields(ApiError):
         super().__init__(422, f"Invalid: {', '.join(errors)}.", errors)
 
 
-def register(app: Flask) -> None:
+def register(app: Flask, error_page: ErrorPage) -> None:
+    """`error_page` answers Flask's own errors where people look, outside of the API."""
+
+    def http_error(error: HTTPException) -> HTTPException | Response:
+        return _http_error(error) if request.path.startswith(_JSON_PATHS) else error_page(error)
+
     app.register_error_handler(ApiError, _refused)
     app.register_error_handler(QueueError, _queue_error)
-    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(HTTPException, http_error)
 
 
 def by_field(errors: Any, within: str = "") -> dict[str, list[str]]:
@@ -94,10 +102,8 @@ def _queue_error(error: QueueError) -> Response:
     return _error(500, "Internal error")
 
 
-def _http_error(error: HTTPException) -> HTTPException | Response:
+def _http_error(error: HTTPException) -> Response:
     """Flask's own errors. An unexpected exception comes here as a 500, already logged."""
-    if not request.path.startswith(_JSON_PATHS):
-        return error
     code = error.code or 500
     response = _error(code, _MESSAGES.get(code, error.name))
     for name, value in error.get_headers():

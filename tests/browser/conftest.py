@@ -2,6 +2,7 @@
 
 A test fails when the browser complains: a script's error, a violation of the page's security
 policy, a warning on the console. One that provokes a complaint names it in `complaints.expected`.
+Every page is made here, by `page` or `open_page`, so that none goes unwatched.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import redis
 from flask import Flask
-from playwright.sync_api import ConsoleMessage, Page, expect
+from playwright.sync_api import BrowserContext, ConsoleMessage, Page, expect
 from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.wsgi import ClosingIterator
 
@@ -45,6 +46,9 @@ CHROMIUM_OPTIONS = (
 # Generous on a busy machine; what is waited for comes in a fraction of it.
 PATIENCE_MS = 15_000
 expect.set_options(timeout=PATIENCE_MS)
+
+NewContext = Callable[..., BrowserContext]
+OpenPage = Callable[..., Page]
 
 
 @dataclass(frozen=True)
@@ -101,28 +105,44 @@ def browser_context_args() -> dict[str, Any]:
 
 @pytest.fixture
 def complaints() -> Complaints:
+    """Of all the test's pages together."""
     return Complaints()
 
 
 @pytest.fixture
-def page(page: Page, complaints: Complaints) -> Iterator[Page]:
-    """A page of a fresh browser profile. Its complaints fail the test."""
-    watch(page, complaints)
-    yield page
+def open_page(new_context: NewContext, complaints: Complaints) -> Iterator[OpenPage]:
+    """`open_page(**options)`: a page of a fresh browser profile, with options of Playwright's
+    `new_context`. Whatever any of them complains of fails the test at its end."""
+    contexts: list[BrowserContext] = []
+
+    def open_it(**options: Any) -> Page:
+        contexts.append(new_context(**options))
+        _watch(contexts[-1], complaints)
+        return contexts[-1].new_page()
+
+    yield open_it
+    # What a page says while it is closed counts too.
+    for context in contexts:
+        context.close()
     assert complaints.unexpected == []
 
 
-def watch(page: Page, complaints: Complaints) -> None:
-    """Notes what the page complains of; for tests that open more than one page."""
+@pytest.fixture
+def page(open_page: OpenPage) -> Page:
+    return open_page()
+
+
+def _watch(context: BrowserContext, complaints: Complaints) -> None:
+    """Notes what the pages of a context complain of, those that they open themselves included."""
 
     def note(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             complaints.found.append(f"console {message.type}: {message.text}")
 
-    page.set_default_timeout(PATIENCE_MS)
-    page.on("console", note)
-    page.on("pageerror", lambda error: complaints.found.append(f"page error: {error}"))
-    page.add_init_script(
+    context.set_default_timeout(PATIENCE_MS)
+    context.on("console", note)
+    context.on("weberror", lambda error: complaints.found.append(f"page error: {error.error}"))
+    context.add_init_script(
         "addEventListener('securitypolicyviolation', e => console.error("
         "`policy: ${e.violatedDirective} ${e.blockedURI} ${e.sample}`));"
     )

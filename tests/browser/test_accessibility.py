@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
+from tests.browser.axe import THEMES, violations
 from tests.browser.conftest import Complaints, Site
 from tests.browser.jobs import fill, worker_alive
 
-THEMES: tuple[Literal["light", "dark"], ...] = ("light", "dark")
 OFTEN = "localStorage.setItem('mailroom.interval', '0.4')"
-
-
-def violations(page: Page) -> list[str]:
-    found: dict[str, Any] = Axe().run(page).response
-    return [
-        f"{violation['id']}: {node['html'][:200]} {node['failureSummary']}"
-        for violation in found["violations"]
-        for node in violation["nodes"]
-    ]
 
 
 def empty(page: Page, site: Site) -> None:
@@ -102,20 +91,6 @@ def test_axe_finds_nothing_on_a_phone(page: Page, site: Site) -> None:
     page.locator("#jobs-table summary").first.click()
 
     assert violations(page) == []
-
-
-def test_nothing_moves_for_those_who_asked_for_it(page: Page, site: Site) -> None:
-    page.emulate_media(reduced_motion="reduce")
-    full(page, site)
-
-    moving = page.evaluate(
-        "[...document.querySelectorAll('*')].filter(element => {"
-        " const style = getComputedStyle(element);"
-        " return parseFloat(style.transitionDuration) || parseFloat(style.animationDuration)"
-        "}).length"
-    )
-
-    assert moving == 0
 
 
 def test_the_table_is_one_for_assistive_technology(page: Page, site: Site) -> None:

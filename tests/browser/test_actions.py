@@ -3,33 +3,24 @@ matters."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
 from app.queue.inspector import JobQuery
 from app.queue.job import Status
 from app.queue.operations import Operations
 from app.queue.submission import NewJob
-from tests.browser.conftest import Complaints, Site, watch
+from tests.browser.conftest import Complaints, OpenPage, Site
 
 HOSTILE = "<img src=x onerror=alert(1)>{{ 7*7 }}</td><b>"
 
 
-@pytest.fixture(params=["with JavaScript", "without JavaScript"])
-def either(
-    request: pytest.FixtureRequest, browser: Browser, complaints: Complaints
-) -> Iterator[Page]:
+@pytest.fixture(params=[True, False], ids=["with JavaScript", "without JavaScript"])
+def either(request: pytest.FixtureRequest, open_page: OpenPage) -> Page:
     """A page of a browser that runs scripts, and of one that doesn't."""
-    runs_scripts = request.param == "with JavaScript"
-    context = browser.new_context(java_script_enabled=runs_scripts, locale="en-GB")
-    page = context.new_page()
-    watch(page, complaints)
-    yield page
-    context.close()
-    assert complaints.unexpected == []
+    return open_page(java_script_enabled=request.param)
 
 
 def submit(site: Site, count: int, **fields: Any) -> None:

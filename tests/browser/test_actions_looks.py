@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
-
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from app.queue.inspector import JobQuery
 from app.queue.operations import Operations
 from app.queue.submission import NewJob
+from tests.browser.axe import THEMES, Theme, violations
 from tests.browser.conftest import Complaints, Site
 
 LONG = "A very long title of a mail that goes on and on " * 4
@@ -63,9 +61,9 @@ def visit(page: Page, site: Site, place: str) -> None:
 
 
 @pytest.mark.parametrize("place", PLACES)
-@pytest.mark.parametrize("theme", ["light", "dark"])
+@pytest.mark.parametrize("theme", THEMES)
 def test_axe_finds_nothing(
-    page: Page, site: Site, complaints: Complaints, theme: Literal["light", "dark"], place: str
+    page: Page, site: Site, complaints: Complaints, theme: Theme, place: str
 ) -> None:
     complaints.expected.append("status of 40[04]")
     page.emulate_media(color_scheme=theme)
@@ -83,12 +81,3 @@ def test_nothing_is_wider_than_a_phone(
     visit(page, site, place)
 
     assert page.evaluate("document.documentElement.scrollWidth") == 360
-
-
-def violations(page: Page) -> list[tuple[str, str]]:
-    found: dict[str, Any] = Axe().run(page).response
-    return [
-        (violation["id"], node["html"][:200])
-        for violation in found["violations"]
-        for node in violation["nodes"]
-    ]

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.queue.outcome import completed, failed
-from tests.browser.conftest import Complaints, Site
+from tests.browser.conftest import Complaints, OpenPage, Site
 from tests.dashboard.hostile import HOSTILE
 
 # A sandboxed frame has no storage.
@@ -106,9 +106,8 @@ def test_the_html_of_a_mail_is_shown_and_can_do_nothing(
     assert not any("pixel" in url for url in loaded)
 
 
-def test_without_javascript_everything_is_there(browser, site: Site) -> None:  # type: ignore[no-untyped-def]
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
+def test_without_javascript_everything_is_there(open_page: OpenPage, site: Site) -> None:
+    page = open_page(java_script_enabled=False)
     job_id = submit_mail(site, note="x" * 20_000, html="<h1>Hello</h1>")
     page.goto(f"{site.url}/dashboard/jobs/{job_id}")
 
@@ -117,7 +116,6 @@ def test_without_javascript_everything_is_there(browser, site: Site) -> None:  #
     expect(page.locator("#payload pre")).to_contain_text("xxxx")
     page.get_by_role("link", name=f"job {job_id}").click()
     expect(page.get_by_role("heading", name=f"Job {job_id}")).to_be_visible()
-    context.close()
 
 
 @pytest.mark.parametrize("text", HOSTILE)

@@ -1,139 +1,178 @@
-"""axe (WCAG 2.2 AA and best practices) finds nothing on the pages beside the table of jobs, and
-they fit a phone."""
+"""axe finds nothing on any page in either theme, each fits a phone, and none is forgotten here."""
 
 from __future__ import annotations
 
-import json
-from email.message import EmailMessage
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Page, expect
 
-from app.mail.mailbox import MailboxTransport
-from app.queue.outcome import completed, failed
-from tests.browser.conftest import Complaints, Site, watch
+from tests.browser.axe import THEMES, Theme, violations
+from tests.browser.conftest import Complaints, OpenPage, Site, serving
+from tests.browser.places import EMPTY, FULL, LOST, NOT_PAGES, empty, fill, is_for_people
 
-PAGES = (
-    "/dashboard/jobs/1",
-    "/dashboard/jobs/2",
-    "/dashboard/jobs/3",
-    "/dashboard/jobs/1/payload",
-    "/dashboard/workers",
-    "/dashboard/mailbox",
-    "/dashboard/mailbox/{mail}",
-    "/dashboard/charts",
-    "/dashboard/charts?window=day",
-)
-LONG = "A" * 300
+BOTH_THEMES = pytest.mark.parametrize("theme", THEMES)
+# Whether an element, or what a style sheet puts before or after it, is on the move.
+MOVING = """[...document.querySelectorAll('*')].flatMap(element =>
+    ['', '::before', '::after'].map(part => getComputedStyle(element, part)).filter(style =>
+        parseFloat(style.transitionDuration) || parseFloat(style.animationDuration))).length"""
+ICONS_IN_HEADINGS = """[...document.querySelectorAll('thead *')].filter(element =>
+    element.matches('svg, .status, [data-status]') || ['::before', '::after'].some(part =>
+        !['none', 'normal'].includes(getComputedStyle(element, part).content))).length"""
 
 
 @pytest.fixture
-def full(site: Site) -> dict[str, str]:
-    """Jobs, workers and a mail, with texts too long for any cell."""
-    queue = site.queue
-    mail = {"to": f"{'a' * 60}@{'b' * 60}.example", "subject": LONG, "message": LONG, "html": LONG}
-    for _ in range(3):
-        queue.submit(
-            "send_email", json.dumps(mail), tags=("shop",), title=LONG, people=(mail["to"],)
-        )
-    failing, done, running = queue.claim("worker-1", 3)
-    result = {
-        "recipients": {mail["to"]: {"status": "deferred", "code": 451, "reply": LONG}},
-        "message_id": f"<{LONG}@example.com>",
-    }
-    outcomes = [failed(failing, LONG, retry_in_ms=60_000, smtp_code=451, result=result)]
-    queue.turn("worker-1", [*outcomes, completed(done, result)], 0)
-    queue.cancel(running.id)
-    presence: dict[str, Any] = {"role": "main", "host": "h" * 60, "pid": 1, "version": "0.1.0"}
-    jobs = [{"id": running.id, "job_type": "send_email", "picked_at": running.picked_at}]
-    queue.renew("worker-1", [], presence | {"concurrency": 16, "busy": 1, "jobs": jobs})
-    queue.renew("retry-1", [], presence | {"role": "retry"})
-    return {"mail": deliver_one(site)}
+def full(site: Site) -> list[str]:
+    """The paths of all pages, on a site where each has something to show."""
+    names = fill(site)
+    return [path.format(**names) for path in FULL]
 
 
-def deliver_one(site: Site) -> str:
-    folder: Path = site.app.extensions["config"].data_dir / "mailbox"
-    for path in folder.glob("*/*"):
-        path.unlink()
-    mail = EmailMessage()
-    mail["Subject"], mail["To"], mail["From"] = LONG, "ada@example.com", "shop@example.com"
-    mail["X-Shop"] = LONG
-    mail.set_content("Hello\n")
-    mail.add_alternative("<h1>Hello</h1>", subtype="html")
-    mail.add_attachment(b"x", maintype="application", subtype="pdf", filename=f"{LONG}.pdf")
-    MailboxTransport(folder).deliver(mail.as_bytes())
-    [path] = (folder / "new").iterdir()
-    return path.name
-
-
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing(
-    browser: Browser, site: Site, full: dict[str, str], complaints: Complaints, theme: Any
-) -> None:
-    context = browser.new_context(color_scheme=theme)
-    page = context.new_page()
-    watch(page, complaints)
+def look_at(
+    page: Page, site_url: str, paths: Iterable[str], look: Callable[[], object], code: int = 200
+) -> dict[str, object]:
+    """What `look` finds on each page with all its details open, where it finds anything."""
     found = {}
-    for path in (*PAGES, "/dashboard/jobs/99"):
-        page.goto(site.url + path.format(**full))
+    for path in paths:
+        answer = page.goto(site_url + path)
+        assert answer and answer.status == code, path
         page.evaluate("document.querySelectorAll('main details').forEach(d => { d.open = true })")
-        # A sandboxed frame runs no script, so not axe's either.
-        violations = Axe().run(page, options={"iframes": False}).response["violations"]
-        if violations:
-            found[path] = [(v["id"], v["nodes"][0]["html"][:200]) for v in violations]
-    context.close()
-    complaints.expected.append("404")
-
-    assert found == {}
-    assert complaints.unexpected == []
+        if seen := look():
+            found[path] = seen
+    return found
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_axe_finds_nothing_where_nothing_is(browser: Browser, site: Site, theme: Any) -> None:
-    folder: Path = site.app.extensions["config"].data_dir / "mailbox"
-    for path in folder.glob("*/*"):
-        path.unlink()
-    context = browser.new_context(color_scheme=theme)
-    page = context.new_page()
-    found = {}
-    for url in ("/dashboard/workers", "/dashboard/mailbox", "/dashboard/charts"):
-        page.goto(site.url + url)
-        if violations := Axe().run(page).response["violations"]:
-            found[url] = [(v["id"], v["nodes"][0]["html"][:200]) for v in violations]
-    context.close()
+@BOTH_THEMES
+def test_axe_finds_nothing_on_any_page(
+    open_page: OpenPage, site: Site, full: list[str], theme: Theme
+) -> None:
+    page = open_page(color_scheme=theme)
 
-    assert found == {}
+    assert look_at(page, site.url, full, lambda: violations(page)) == {}
+
+
+@BOTH_THEMES
+def test_axe_finds_nothing_where_nothing_is(open_page: OpenPage, site: Site, theme: Theme) -> None:
+    empty(site)
+    page = open_page(color_scheme=theme)
+
+    assert look_at(page, site.url, EMPTY, lambda: violations(page)) == {}
+
+
+@BOTH_THEMES
+@pytest.mark.parametrize("code", sorted(set(LOST.values())))
+def test_axe_finds_nothing_where_an_address_leads_nowhere(
+    open_page: OpenPage, site: Site, complaints: Complaints, theme: Theme, code: int
+) -> None:
+    complaints.expected.append(f"the server responded with a status of {code}")
+    site.queue.submit("noop")
+    page = open_page(color_scheme=theme)
+    paths = [path for path, its_code in LOST.items() if its_code == code]
+
+    assert look_at(page, site.url, paths, lambda: violations(page), code) == {}
+
+
+@BOTH_THEMES
+def test_axe_finds_nothing_while_redis_is_away(
+    open_page: OpenPage, tmp_path: Path, complaints: Complaints, theme: Theme
+) -> None:
+    complaints.expected.append("the server responded with a status of 503")
+    page = open_page(color_scheme=theme)
+    paths = ("/dashboard", "/dashboard/jobs/1", "/dashboard/operations")
+
+    with serving(f"unix://{tmp_path}/nobody.sock", tmp_path) as (url, _):
+        assert look_at(page, url, paths, lambda: violations(page), 503) == {}
+
+
+@BOTH_THEMES
+@pytest.mark.parametrize("action", ["Retry", "Cancel", "Delete"])
+def test_axe_finds_nothing_where_an_action_is_confirmed(
+    open_page: OpenPage, site: Site, full: list[str], theme: Theme, action: str
+) -> None:
+    page = open_page(color_scheme=theme)
+    name, heading = action.lower(), page.get_by_role("heading", level=1)
+
+    page.goto(f"{site.url}/dashboard")
+    page.get_by_label("Select all on this page").check()
+    page.locator(f"[name=selected][value={name}]").click()
+    expect(heading).to_have_text(f"{action} 3 selected jobs?")
+    assert violations(page) == []
+
+    page.goto(f"{site.url}/dashboard?tag=shop")
+    page.locator(f"[name=all][value={name}]").click()
+    expect(heading).to_have_text(f"{action} all 3 jobs that match?")
+    assert violations(page) == []
+
+    page.goto(f"{site.url}/dashboard/jobs/1")
+    if action == "Delete":
+        page.get_by_role("button", name="Delete").click()
+        expect(heading).to_have_text("Delete job 1?")
+        assert violations(page) == []
 
 
 @pytest.mark.parametrize("width", [360, 768, 1280])
 def test_no_page_is_wider_than_its_window(
-    browser: Browser, site: Site, full: dict[str, str], width: int
+    page: Page, site: Site, complaints: Complaints, full: list[str], width: int
 ) -> None:
-    context = browser.new_context(viewport={"width": width, "height": 800})
-    page = context.new_page()
-    wider = {}
-    for path in PAGES:
-        page.goto(site.url + path.format(**full))
-        page.evaluate("document.querySelectorAll('main details').forEach(d => { d.open = true })")
-        content = page.evaluate("document.documentElement.scrollWidth")
-        if content > width:
-            wider[path] = content
-    context.close()
+    complaints.expected.append("the server responded with a status of 404")
+    page.set_viewport_size({"width": width, "height": 800})
+    lost = [path for path, code in LOST.items() if code == 404]
 
-    assert wider == {}
+    def too_wide() -> int:
+        content: int = page.evaluate("document.documentElement.scrollWidth")
+        return content if content > width else 0
+
+    assert look_at(page, site.url, full, too_wide) == {}
+    assert look_at(page, site.url, lost, too_wide, 404) == {}
 
 
-def test_each_page_can_be_reached_from_the_top(browser: Browser, site: Site) -> None:
-    context = browser.new_context()
-    page = context.new_page()
+def test_nothing_moves_for_those_who_asked_for_it(page: Page, site: Site, full: list[str]) -> None:
+    page.emulate_media(reduced_motion="reduce")
+
+    assert look_at(page, site.url, full, lambda: page.evaluate(MOVING)) == {}
+
+
+def test_no_heading_of_a_table_bears_an_icon(page: Page, site: Site, full: list[str]) -> None:
+    """The icon of a status stands before the status of a job, not before the word above it."""
+    assert look_at(page, site.url, full, lambda: page.evaluate(ICONS_IN_HEADINGS)) == {}
+
+
+def test_each_page_can_be_reached_from_the_top(page: Page, site: Site) -> None:
     page.goto(f"{site.url}/dashboard")
+    names = ["Charts", "Workers", "Mailbox", "Operations", "Suppressions", "Jobs"]
+    links = page.get_by_role("navigation", name="Pages").get_by_role("link")
+    assert sorted(links.all_inner_texts()) == sorted(names)
 
-    for name in ("Charts", "Workers", "Mailbox", "Jobs"):
+    for name in names:
         link = page.get_by_role("navigation", name="Pages").get_by_role("link", name=name)
         link.click()
         expect(link).to_have_attribute("aria-current", "page")
         expect(page.get_by_role("heading", level=1)).to_have_text(name)
-    context.close()
+
+
+def test_no_page_is_forgotten_above(site: Site) -> None:
+    """A new page, or what a browser can ask for and is none, must be put into `places`."""
+    routes = site.app.url_map.bind("localhost")
+    looked_at = {routes.match(urlsplit(path).path)[0] for path in (*FULL, *EMPTY)}
+
+    there = {
+        rule.endpoint
+        for rule in site.app.url_map.iter_rules()
+        if "GET" in (rule.methods or ()) and is_for_people(rule.rule)
+    }
+
+    assert there - looked_at == set(NOT_PAGES)
+
+
+def test_an_address_that_leads_nowhere_leads_back(
+    page: Page, site: Site, complaints: Complaints
+) -> None:
+    complaints.expected.append("the server responded with a status of 404")
+    page.goto(f"{site.url}/dashboard/nosuch")
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("There is no such page")
+    page.get_by_role("main").get_by_role("link", name="Show all jobs").click()
+
+    expect(page).to_have_url(f"{site.url}/dashboard")

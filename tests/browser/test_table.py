@@ -5,14 +5,12 @@ from __future__ import annotations
 import gzip
 import re
 import unicodedata
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, Response, expect
+from playwright.sync_api import Page, Response, expect
 
 from app.queue.submission import NewJob
-from tests.browser.conftest import Complaints, Site, watch
+from tests.browser.conftest import Complaints, OpenPage, Site
 from tests.browser.jobs import fill, worker_alive
 
 HOSTILE = (
@@ -195,14 +193,9 @@ def _body(response: Response) -> bytes:
 
 
 @pytest.fixture
-def plain(browser: Browser, site: Site, browser_context_args: dict[str, Any]) -> Iterator[Page]:
+def plain(open_page: OpenPage) -> Page:
     """A page without JavaScript."""
-    context = browser.new_context(java_script_enabled=False, **browser_context_args)
-    page, complaints = context.new_page(), Complaints()
-    watch(page, complaints)
-    yield page
-    context.close()
-    assert complaints.unexpected == []
+    return open_page(java_script_enabled=False)
 
 
 def test_everything_is_reached_without_javascript(plain: Page, site: Site) -> None:
