@@ -119,12 +119,14 @@ def payload_part(job: Job, *, all_of_it: bool = True) -> dict[str, Any]:
 
 def _surroundings(job: Job, attempts: list[Attempt], now: float) -> Surroundings:
     inspector = _inspector()
+    workers = alive_main_workers(inspector.workers(), now)
     return Surroundings(
         now=now,
         paused=inspector.paused(),
-        main_workers=alive_main_workers(inspector.workers(), now),
+        main_workers=frozenset(worker.name for worker in workers),
         position=inspector.position(job.id) if job.status == Status.PENDING else None,
         last_attempt=attempts[0] if attempts else None,
+        breakers=tuple(worker.breaker for worker in workers if worker.breaker),
     )
 
 

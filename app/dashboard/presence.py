@@ -18,6 +18,14 @@ class JobInHand:
 
 
 @dataclass(frozen=True, slots=True)
+class OpenBreaker:
+    """Why a worker sends no mail, and when it tries the server again (seconds since the epoch)."""
+
+    reason: str
+    next_probe_at: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Presence:
     """One worker at the moment `now`. Times are seconds since the epoch.
 
@@ -79,6 +87,13 @@ class Presence:
         return not self.info.is_alive(self.now)
 
     @property
+    def breaker(self) -> OpenBreaker | None:
+        said = self.info.details.get("breaker")
+        if not isinstance(said, dict):
+            return None
+        return OpenBreaker(str(said.get("reason", "")), _number(said.get("next_probe_at")))
+
+    @property
     def is_dead(self) -> bool:
         """Silent for so long that its jobs were given to others: a lease is four heartbeats."""
         return self.now - self.info.last_seen_at > DEAD_AFTER_PATIENCES * self.info.patience_seconds
@@ -91,10 +106,10 @@ class Presence:
         return self.info.last_seen_at - since > self.info.patience_seconds
 
 
-def alive_main_workers(workers: list[WorkerInfo], now: float) -> frozenset[str]:
-    """Names of the workers that run jobs."""
+def alive_main_workers(workers: list[WorkerInfo], now: float) -> list[Presence]:
+    """Those that run jobs."""
     presences = [Presence(worker, now) for worker in workers]
-    return frozenset(p.name for p in presences if p.is_main and not p.is_silent)
+    return [presence for presence in presences if presence.is_main and not presence.is_silent]
 
 
 def _number(value: Any) -> float | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from app.mail.gate import NOT_ITS_TURN
 from app.mail.mailer import Mailer
 
 _mailer: Mailer | None = None
@@ -26,6 +27,12 @@ def mailer() -> Mailer:
 def breaker() -> dict[str, Any] | None:
     """Why this process sends no mail now; see `Mailer.breaker`."""
     return _mailer.breaker if _mailer else None
+
+
+def domains_at_their_rate(reason: str) -> str | None:
+    """The domains of a mail that was given back for this reason, when that is the rate of one of
+    them; None for any other reason."""
+    return reason.removeprefix(NOT_ITS_TURN) if reason.startswith(NOT_ITS_TURN) else None
 
 
 def close() -> None:

@@ -13,6 +13,10 @@ from app.mail.pacing import Pacing
 from app.mail.transaction import Envelope
 from app.mail.transport import SmtpTransport
 
+# How the reason begins of a mail that its domain's rate holds up: the dashboard tells such mails
+# apart (`app.jobs.mail_service.domains_at_their_rate`).
+NOT_ITS_TURN = "Its turn has not come: "
+
 
 class Gate:
     """One for a transport; any number of threads may use it. `pacing` is set where there is one."""
@@ -39,7 +43,7 @@ class Gate:
             attempt.give_back(admission.wait_seconds, f"No mail can go out now: {reason}")
         domains = sorted({recipient.domain for recipient in envelope.recipients})
         if self.pacing and (wait_seconds := self.pacing.wait_seconds(attempt.job.id, domains)):
-            attempt.give_back(wait_seconds, f"Its turn has not come: {', '.join(domains)[:200]}")
+            attempt.give_back(wait_seconds, f"{NOT_ITS_TURN}{', '.join(domains)[:200]}")
 
     def refuse(self, attempt: Attempt, failure: SmtpFailure) -> None:
         """Gives the mail back when the failure was not its own and the breaker is open now."""

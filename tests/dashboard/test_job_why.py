@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from app.dashboard.presence import OpenBreaker
 from app.dashboard.why import Surroundings, reasons
 from app.queue.job import Attempt, Job, Priority, Status
 
@@ -38,6 +39,34 @@ def test_a_pause_comes_before_missing_workers_and_those_before_other_jobs() -> N
         "No worker is alive",
         "3 jobs rank before it",
     ]
+
+
+def test_a_job_that_is_held_is_not_said_to_run_as_soon_as_there_is_a_slot() -> None:
+    pending = job(Status.PENDING)
+
+    for around in (replace(AROUND, paused=True), replace(AROUND, main_workers=frozenset())):
+        assert not any("next one" in text for text in why(pending, around))
+
+
+def test_one_worker_that_sends_no_mail_holds_mail_up_only_in_part() -> None:
+    mail = replace(job(Status.PENDING), job_type="send_email")
+    refused = OpenBreaker("The login was refused.", NOW + 30)
+    two = replace(AROUND, main_workers=frozenset({"w1", "w2"}), breakers=(refused,))
+
+    [first, second] = reasons(mail, two)
+    [only] = reasons(mail, replace(two, breakers=(refused, replace(refused, next_probe_at=NOW))))
+
+    assert first.text.startswith("1 of 2 workers sends no mail now (The login was refused).")
+    assert first.at == NOW + 30
+    assert second.text.startswith("It is the next one")
+    assert only.text.startswith("No mail can go out now (The login was refused).")
+    assert only.at == NOW
+
+
+def test_a_breaker_is_of_no_concern_to_other_job_types() -> None:
+    around = replace(AROUND, breakers=(OpenBreaker("The login was refused."),))
+
+    assert why(job(Status.PENDING), around)[0].startswith("It is the next one")
 
 
 def test_a_failed_job_says_which_attempt_is_due_when() -> None:

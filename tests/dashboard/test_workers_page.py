@@ -58,7 +58,7 @@ def test_only_main_workers_that_speak_run_jobs() -> None:
         WorkerInfo("retry", NOW - 1, {"role": "retry"}),
     ]
 
-    assert alive_main_workers(workers, NOW) == {"main"}
+    assert [worker.name for worker in alive_main_workers(workers, NOW)] == ["main"]
 
 
 @pytest.mark.parametrize("odd", ["x", None, [], {}, True, -1])
