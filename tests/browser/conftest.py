@@ -132,6 +132,12 @@ def page(open_page: OpenPage) -> Page:
     return open_page()
 
 
+@pytest.fixture(params=[True, False], ids=["with JavaScript", "without JavaScript"])
+def either(request: pytest.FixtureRequest, open_page: OpenPage) -> Page:
+    """A page of a browser that runs scripts, and of one that doesn't."""
+    return open_page(java_script_enabled=request.param)
+
+
 def _watch(context: BrowserContext, complaints: Complaints) -> None:
     """Notes what the pages of a context complain of, those that they open themselves included."""
 

@@ -12,15 +12,9 @@ from app.queue.inspector import JobQuery
 from app.queue.job import Status
 from app.queue.operations import Operations
 from app.queue.submission import NewJob
-from tests.browser.conftest import Complaints, OpenPage, Site
+from tests.browser.conftest import Complaints, Site
 
 HOSTILE = "<img src=x onerror=alert(1)>{{ 7*7 }}</td><b>"
-
-
-@pytest.fixture(params=[True, False], ids=["with JavaScript", "without JavaScript"])
-def either(request: pytest.FixtureRequest, open_page: OpenPage) -> Page:
-    """A page of a browser that runs scripts, and of one that doesn't."""
-    return open_page(java_script_enabled=request.param)
 
 
 def submit(site: Site, count: int, **fields: Any) -> None:

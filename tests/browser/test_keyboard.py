@@ -94,6 +94,53 @@ def test_slash_goes_to_the_search_and_text_fields_keep_their_keys(jobs: Page, si
     assert jobs.url == site.url + "/dashboard"
 
 
+def test_lists_to_choose_from_and_dialogs_keep_their_keys(jobs: Page, site: Site) -> None:
+    jobs.get_by_label("Update").focus()
+    for key in "jx]?gw":
+        jobs.keyboard.press(key)
+    expect(jobs.get_by_role("dialog")).to_be_hidden()
+
+    jobs.locator("#help-button").click()
+    for key in "jx]gw":
+        jobs.keyboard.press(key)
+
+    assert focused_row(jobs) == ""
+    assert jobs.url == site.url + "/dashboard"
+
+
+def test_moving_ends_at_the_first_and_the_last_row(jobs: Page) -> None:
+    for _ in range(2):
+        jobs.keyboard.press("j")
+        jobs.keyboard.press("k")
+    assert focused_row(jobs) == "j60"
+
+    for _ in range(30):
+        jobs.keyboard.press("j")
+
+    assert focused_row(jobs) == "j36"
+
+
+def test_r_on_the_page_of_a_job_retries_it(page: Page, site: Site) -> None:
+    site.queue.submit("noop")
+    site.queue.fail(site.queue.claim("w1")[0], "550 No", retry_in_ms=None)
+    page.goto(f"{site.url}/dashboard/jobs/1")
+    expect(page.locator("#help-button")).to_be_visible()
+
+    page.keyboard.press("r")
+
+    expect(page.locator("#flashes")).to_contain_text("Job 1 is pending again.")
+
+
+@pytest.mark.parametrize("name", ["Charts", "Mailbox", "Operations", "Suppressions"])
+def test_g_goes_to_every_page_of_the_top(jobs: Page, name: str) -> None:
+    link = jobs.get_by_role("navigation", name="Pages").get_by_role("link", name=name)
+
+    jobs.keyboard.press("g")
+    jobs.keyboard.press(str(link.get_attribute("data-go")))
+
+    expect(jobs.get_by_role("heading", level=1)).to_have_text(name)
+
+
 @pytest.mark.parametrize("key", ["Control+j", "Alt+j", "Meta+j"])
 def test_keys_of_the_browser_are_left_alone(jobs: Page, key: str) -> None:
     jobs.keyboard.press(key)

@@ -5,52 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-import pytest
-from playwright.sync_api import Page, Request, expect
+from playwright.sync_api import Page, expect
 
-from app.queue.submission import NewJob
 from tests.browser.conftest import Site
 from tests.browser.jobs import fill
+from tests.browser.live import COUNTS, TABLE, answered, live, rows, submit
 
-# Shorter than a person may choose, so that a test needs no seconds for each poll.
-OFTEN = "localStorage.setItem('mailroom.interval', '0.4')"
-TABLE, COUNTS = "/dashboard/partials/jobs-table", "/dashboard/partials/counts"
-
-
-@pytest.fixture
-def live(page: Page, site: Site) -> Callable[..., Page]:
-    """Opens a page of jobs that polls often."""
-
-    def open_page(path: str = "/dashboard") -> Page:
-        page.add_init_script(OFTEN)
-        page.goto(site.url + path)
-        return page
-
-    return open_page
-
-
-@pytest.fixture
-def polls(page: Page) -> list[Request]:
-    """The requests for the table so far."""
-    found: list[Request] = []
-    page.on("request", lambda request: found.append(request) if TABLE in request.url else None)
-    return found
-
-
-def rows(page: Page) -> list[int]:
-    return [int(text) for text in page.locator("#jobs-table tbody th").all_inner_texts()]
-
-
-def answered(page: Page, path: str = TABLE, status: int | None = None) -> None:
-    """Waits for the next answer to a poll."""
-    with page.expect_response(
-        lambda answer: path in answer.url and status in (None, answer.status)
-    ):
-        pass
-
-
-def submit(site: Site, count: int = 1) -> None:
-    site.queue.submit_many([NewJob("noop") for _ in range(count)])
+__all__ = ["live"]
 
 
 def test_the_first_job_appears_by_itself(live: Callable[..., Page], site: Site) -> None:
@@ -76,83 +37,6 @@ def test_a_change_of_status_shows_in_row_and_tabs(live: Callable[..., Page], sit
     expect(page.get_by_role("link", name="Pending 1")).to_be_visible()
 
 
-def test_a_poll_that_finds_nothing_new_is_304_and_changes_nothing(
-    live: Callable[..., Page], site: Site
-) -> None:
-    submit(site)
-    page = live()
-    page.evaluate("document.getElementById('jobs-table').dataset.mark = 'unswapped'")
-
-    answered(page, status=304)
-    answered(page, status=304)
-
-    assert page.locator("#jobs-table").get_attribute("data-mark") == "unswapped"
-
-
-def test_times_grow_older_without_a_swap(live: Callable[..., Page], site: Site) -> None:
-    submit(site)
-    page = live()
-    page.evaluate("document.getElementById('jobs-table').dataset.mark = 'unswapped'")
-    age = page.locator("#j1 time")
-    before = age.inner_text()
-
-    expect(age).not_to_have_text(before)
-
-    assert re.fullmatch(r"\d+ s ago", age.inner_text())
-    assert page.locator("#jobs-table").get_attribute("data-mark") == "unswapped"
-
-
-def test_a_browser_whose_clock_is_wrong_shows_the_same_ages(
-    live: Callable[..., Page], page: Page, site: Site
-) -> None:
-    submit(site)
-    page.add_init_script(
-        "const now = Date.now; Date.now = () => now() + 86_400_000; window.shifted = true"
-    )
-    live()
-    answered(page)
-
-    expect(page.locator("#j1 time")).to_have_text(re.compile(r"^\d+ s ago$"))
-    assert page.evaluate("window.shifted")
-
-
-def test_a_hidden_tab_does_not_ask_and_asks_at_once_when_it_is_back(
-    live: Callable[..., Page], site: Site, polls: list[Request]
-) -> None:
-    submit(site)
-    page = live()
-    answered(page)
-    hide = "Object.defineProperty(document, 'hidden', {{configurable: true, get: () => {}}});"
-    page.evaluate(hide.format("true"))
-    polls.clear()
-
-    page.wait_for_timeout(1_500)  # several intervals, in which nothing may happen
-
-    assert polls == []
-    with page.expect_request(lambda request: TABLE in request.url, timeout=350):
-        page.evaluate(
-            hide.format("false") + "document.dispatchEvent(new Event('visibilitychange'))"
-        )
-
-
-def test_the_interval_is_the_persons_choice_and_is_remembered(
-    page: Page, site: Site, polls: list[Request]
-) -> None:
-    submit(site)
-    page.goto(site.url + "/dashboard")
-    page.get_by_label("Update").select_option("off")
-    page.reload()
-    expect(page.get_by_label("Update")).to_have_value("0")
-    polls.clear()
-
-    submit(site)
-    page.wait_for_timeout(2_500)  # more than the usual interval
-
-    assert polls == []
-    page.get_by_label("Update").select_option("every 1 s")
-    expect(page.locator("#j2")).to_be_visible()
-
-
 def test_focus_scroll_ticks_and_opened_rows_stay(live: Callable[..., Page], site: Site) -> None:
     submit(site, 25)
     page = live()
@@ -167,6 +51,42 @@ def test_focus_scroll_ticks_and_opened_rows_stay(live: Callable[..., Page], site
     assert page.evaluate("document.activeElement.closest('tr').id") == "j3"
     assert page.evaluate("scrollY") == scrolled > 0
     expect(page.locator("#j20 details")).to_have_attribute("open", "")
+
+
+def test_the_caret_stays_where_it_is_while_counts_change(
+    live: Callable[..., Page], site: Site
+) -> None:
+    submit(site)
+    page = live()
+    search = page.get_by_role("searchbox")
+    search.press_sequentially("ada@example.com")
+    for _ in range(4):
+        search.press("ArrowLeft")
+
+    submit(site)
+    expect(page.get_by_role("link", name="All 2")).to_be_visible()
+
+    expect(search).to_be_focused()
+    assert search.evaluate("field => field.selectionStart") == 11
+    search.press_sequentially("x")
+    expect(search).to_have_value("ada@examplex.com")
+
+
+def test_the_page_field_keeps_focus_and_text_while_rows_change(
+    live: Callable[..., Page], site: Site
+) -> None:
+    submit(site, 30)
+    page = live()
+    field = page.get_by_label("Page", exact=True)
+    field.focus()
+    page.keyboard.press("End")
+
+    site.queue.cancel(30)
+    expect(page.locator("#j30 .status")).to_have_text("Cancelled")
+    page.keyboard.type("2")
+
+    expect(field).to_be_focused()
+    expect(field).to_have_value("12")
 
 
 def test_rows_do_not_move_while_some_are_selected(live: Callable[..., Page], site: Site) -> None:

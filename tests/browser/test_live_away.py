@@ -75,6 +75,25 @@ def test_the_table_stays_and_comes_back_by_itself(
     expect(page.locator("#live-word")).to_have_text("Live,")
 
 
+@pytest.mark.parametrize("path", ["jobs/1", "workers", "operations"])
+def test_each_live_page_stays_and_tells(
+    page: Page, away_site: str, store: Store, complaints: Complaints, path: str
+) -> None:
+    complaints.expected.append("the server responded with a status of 503")
+    page.add_init_script("localStorage.setItem('mailroom.interval', '1')")
+    page.goto(f"{away_site}/dashboard/{path}")
+    before = page.locator("h1").inner_text()
+
+    store.stop()
+
+    note = page.locator("#note")
+    expect(note).to_contain_text("Not updating: data from")
+    expect(page.locator("h1")).to_have_text(before)
+    store.start()
+    note.get_by_role("button", name="Retry now").click()
+    expect(page.locator("#live-word")).to_have_text("Live,")
+
+
 def test_the_page_asks_less_and_less_often(
     page: Page, away_site: str, store: Store, complaints: Complaints
 ) -> None:
