@@ -49,7 +49,10 @@ def store() -> Iterator[Store]:
 
 @pytest.fixture
 def away_site(store: Store, tmp_path: Path) -> Iterator[str]:
-    """An address whose Redis can be stopped; one job is there."""
+    """An address whose Redis can be stopped; one job is there.
+
+    Named before `page` in a test, it outlives the page, which asks to its end.
+    """
     client = connect(store.server.url, name="tests")
     JobQueue(client).submit("noop")
     client.close()
@@ -58,7 +61,7 @@ def away_site(store: Store, tmp_path: Path) -> Iterator[str]:
 
 
 def test_the_table_stays_and_comes_back_by_itself(
-    page: Page, away_site: str, store: Store, complaints: Complaints
+    away_site: str, page: Page, store: Store, complaints: Complaints
 ) -> None:
     complaints.expected.append("the server responded with a status of 503")
     page.add_init_script("localStorage.setItem('mailroom.interval', '1')")
@@ -77,7 +80,7 @@ def test_the_table_stays_and_comes_back_by_itself(
 
 @pytest.mark.parametrize("path", ["jobs/1", "workers", "operations"])
 def test_each_live_page_stays_and_tells(
-    page: Page, away_site: str, store: Store, complaints: Complaints, path: str
+    away_site: str, page: Page, store: Store, complaints: Complaints, path: str
 ) -> None:
     complaints.expected.append("the server responded with a status of 503")
     page.add_init_script("localStorage.setItem('mailroom.interval', '1')")
@@ -95,7 +98,7 @@ def test_each_live_page_stays_and_tells(
 
 
 def test_the_page_asks_less_and_less_often(
-    page: Page, away_site: str, store: Store, complaints: Complaints
+    away_site: str, page: Page, store: Store, complaints: Complaints
 ) -> None:
     complaints.expected.append("the server responded with a status of 503")
     page.add_init_script("localStorage.setItem('mailroom.interval', '1')")
@@ -115,7 +118,7 @@ def test_the_page_asks_less_and_less_often(
 
 
 def test_retry_now_asks_at_once(
-    page: Page, away_site: str, store: Store, complaints: Complaints
+    away_site: str, page: Page, store: Store, complaints: Complaints
 ) -> None:
     complaints.expected.append("the server responded with a status of 503")
     page.add_init_script("localStorage.setItem('mailroom.interval', '30')")
@@ -133,7 +136,7 @@ def test_retry_now_asks_at_once(
 
 
 def test_a_page_opened_while_redis_is_away_loads_itself_when_it_is_back(
-    page: Page, away_site: str, store: Store, complaints: Complaints
+    away_site: str, page: Page, store: Store, complaints: Complaints
 ) -> None:
     complaints.expected.append("the server responded with a status of 503")
     page.add_init_script("localStorage.setItem('mailroom.interval', '1')")
@@ -149,7 +152,7 @@ def test_a_page_opened_while_redis_is_away_loads_itself_when_it_is_back(
 
 
 def test_a_web_server_that_is_away_is_told_alike(
-    page: Page, away_site: str, complaints: Complaints
+    away_site: str, page: Page, complaints: Complaints
 ) -> None:
     complaints.expected += ["ERR_CONNECTION_REFUSED", "ERR_FAILED", "htmx:error: Failed to fetch"]
     page.add_init_script("localStorage.setItem('mailroom.interval', '1')")
