@@ -4,9 +4,11 @@ import sys
 
 from app.config import Config, ConfigError
 from app.logs import settings
+from app.security.exposure import check_start
 
 try:
     _config = Config.load()
+    check_start(_config)
 except ConfigError as error:
     print(error, file=sys.stderr)
     sys.exit(2)
@@ -19,6 +21,8 @@ worker_class = "gthread"
 # A listening socket for each worker: the kernel shares connections out, none wakes them all.
 reuse_port = True
 graceful_timeout = max(1, int(_config.shutdown_seconds))
+# Whom to believe about the caller's address and scheme is TRUSTED_PROXIES' business alone.
+forwarded_allow_ips = ""
 # Two copies of one user would share it.
 control_socket_disable = True
 loglevel = "warning" if _config.log_level == "INFO" else _config.log_level.lower()

@@ -17,7 +17,10 @@ TIMEOUT_SECONDS = 1.5
 
 # Must answer whatever the store is like.
 _WITHOUT_STORE = frozenset(
-    {None, "static", "health.healthz", "health.metrics", "api.openapi_json", "api.docs"}
+    {
+        *(None, "static", "health.healthz", "health.metrics", "api.openapi_json", "api.docs"),
+        *("login.log_in", "login.try_to_log_in", "login.log_out"),
+    }
 )
 
 SECURITY_HEADERS = (
@@ -86,10 +89,10 @@ def create_app(
     app.extensions["operations"] = Operations(client, **shared)
     app.extensions["audit"] = Audit(client, prefix=config.key_prefix)
     app.extensions["suppressions"] = Suppressions(client, prefix=config.key_prefix)
-    app.before_request(_ensure_schema)
     register_api(app, error_page)
     register_dashboard(app)
-    register_security(app, config)
+    register_security(app, config, client)
+    app.before_request(_ensure_schema)
     register_cli(app)
     app.after_request(_secure)
     app.wsgi_app = LoggedRequests(app.wsgi_app)  # type: ignore[assignment, method-assign]

@@ -14,6 +14,7 @@ from app.queue.connection import connect
 from app.queue.errors import QueueUnavailable, ServerUnsuitable
 from app.queue.keys import Keys
 from app.queue.schema import check_schema, upgrade
+from app.security.exposure import check_password
 from app.supervisor.checks import StartFailed, check_server, reachable_host
 from app.supervisor.inbox import SignalInbox
 from app.supervisor.parent_death import ParentWatch, signal_at_parent_death
@@ -31,7 +32,9 @@ def main(arguments: list[str]) -> int:
         signal_at_parent_death(signal.SIGTERM)
         supervisor = Supervisor(inbox, warn, asked_to_stop=ParentWatch().is_interrupted)
     try:
-        return run(Config.load(), supervisor)
+        config = Config.load()
+        check_password(config)
+        return run(config, supervisor)
     except ConfigError as error:
         warn(str(error))
         return SETTINGS_WRONG

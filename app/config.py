@@ -36,6 +36,12 @@ class Config:
     data_dir: Path
     allow_insecure: bool
     secret_key: str
+    dashboard_password_hash: str
+    dashboard_viewer_password_hash: str
+    dashboard_users: tuple[tuple[str, str, str], ...]  # name, role, password hash
+    session_hours: float
+    trusted_proxies: int
+    api_rate_limit: tuple[int, int] | None  # requests, in so many seconds
     log_level: str
     log_format: str
     web_workers: int
@@ -111,6 +117,17 @@ class Config:
     @property
     def uses_embedded_redis(self) -> bool:
         return not (self.redis_url or self.redis_host)
+
+    @property
+    def is_exposed(self) -> bool:
+        """Whether other machines reach us: directly, or through a proxy in front of us."""
+        return not is_loopback(self.host) or self.trusted_proxies > 0
+
+    @property
+    def has_login(self) -> bool:
+        """Whether the dashboard asks for a password."""
+        hashes = (self.dashboard_password_hash, self.dashboard_viewer_password_hash)
+        return bool(any(hashes) or self.dashboard_users)
 
     @property
     def server_url(self) -> str:
@@ -284,6 +301,58 @@ def _secret(env: Env, name: str) -> Any:
     return env.str(name, validate=long_enough) if _given(env, name) else ""
 
 
+# As werkzeug.security writes it: method, salt and hash.
+_PASSWORD_HASH = r"scrypt:\d{1,8}:\d{1,3}:\d{1,3}\$[A-Za-z0-9]{8,64}\$[0-9a-f]{128}"
+_USER = re.compile(rf"([A-Za-z0-9][\w.@-]{{0,63}})=(viewer|operator):({_PASSWORD_HASH})")
+
+
+def _password_hash(env: Env, name: str) -> Any:
+    a_hash = validate.Regexp(
+        rf"(?:{_PASSWORD_HASH})\Z", error="Must be what `flask password` prints."
+    )
+    return env.str(name, validate=a_hash) if _given(env, name) else ""
+
+
+def _users(env: Env, name: str) -> Any:
+    """`ann=operator:scrypt:…, bob=viewer:scrypt:…` as name, role and hash."""
+
+    def check(values: Any) -> None:
+        for number, value in enumerate(values, 1):
+            if not _USER.fullmatch(value):  # not shown: it may hold a password
+                raise ValidationError(
+                    f"Entry {number} is not a user: a name, =, viewer or operator, : and what "
+                    "`flask password` prints."
+                )
+        names = [value.partition("=")[0] for value in values]
+        for found in sorted(set(names)):
+            if names.count(found) > 1:
+                raise ValidationError(f"{found!r} stands there more than once.")
+
+    if not _given(env, name):
+        return ()
+    parts = env.list(name, subcast=str.strip, validate=check)
+    matches = [match for part in parts or () if (match := _USER.fullmatch(part))]
+    return tuple((m[1], m[2], m[3]) for m in matches)
+
+
+_REQUEST_RATE = re.compile(r"(\d{1,6})\s*/\s*(s|min|h)")
+
+
+def _rate_or_off(default: str) -> Callable[[Env, str], Any]:
+    """`6000/min` as requests and seconds; `off` as None."""
+
+    def read(env: Env, name: str) -> Any:
+        a_rate = validate.Regexp(
+            r"(off|[1-9]\d{0,5}\s*/\s*(s|min|h))\Z",
+            error="Must be off, or a rate like 6000/min (/s, /min or /h).",
+        )
+        text = env.str(name, validate=a_rate) if _given(env, name) else default
+        match = _REQUEST_RATE.fullmatch(str(text))
+        return (int(match[1]), _UNIT_SECONDS[match[2]]) if match else None
+
+    return read
+
+
 def _webhook_secret(env: Env, name: str) -> Any:
     def check(value: str) -> None:
         if not all(map(_is_webhook_secret, re.split(r"[\s,]+", value.strip()))):
@@ -315,6 +384,12 @@ _READERS: dict[str, Callable[[Env, str], Any]] = {
     "data_dir": _path("data"),
     "allow_insecure": _flag,
     "secret_key": _secret,
+    "dashboard_password_hash": _password_hash,
+    "dashboard_viewer_password_hash": _password_hash,
+    "dashboard_users": _users,
+    "session_hours": _number(12, 0.1, 720),
+    "trusted_proxies": _number(0, 0, 10, int),
+    "api_rate_limit": _rate_or_off("6000/min"),
     "log_level": _choice("INFO", "DEBUG", "INFO", "WARNING", "ERROR"),
     "log_format": _choice("text", "text", "json"),
     "web_workers": _number(2, 1, 64, int),
@@ -369,13 +444,13 @@ assert list(_READERS) == [f.name for f in fields(Config)]
 def _check_together(config: Config) -> None:
     """Settings that are fine alone but not together."""
     problems = []
-    if not _is_loopback(config.host) and not config.allow_insecure:
+    for name in {"operator", "viewer"} & {name for name, _, _ in config.dashboard_users}:
         problems.append(
-            f"HOST: {config.host} can be reached from other machines, and there is no login yet. "
-            "Keep 127.0.0.1 behind a proxy that asks for one, or set ALLOW_INSECURE=1."
+            f"DASHBOARD_USERS: {name} is the user of DASHBOARD_PASSWORD_HASH or "
+            "DASHBOARD_VIEWER_PASSWORD_HASH. Choose another name."
         )
     plaintext = config.smtp_security == "none" and not config.smtp_allow_plaintext
-    if config.smtp_host and plaintext and not _is_loopback(config.smtp_host):
+    if config.smtp_host and plaintext and not is_loopback(config.smtp_host):
         problems.append(
             f"SMTP_SECURITY: 'none' would send mail to {config.smtp_host} in the clear. "
             "Use starttls or tls, or set SMTP_ALLOW_PLAINTEXT=1."
@@ -386,7 +461,7 @@ def _check_together(config: Config) -> None:
         raise ConfigError("\n".join(problems))
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:

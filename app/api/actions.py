@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 from typing import Any
 
@@ -14,13 +13,11 @@ from app.api.answers import answer
 from app.api.errors import ApiError, InvalidFields, by_field
 from app.api.submission import read_body
 from app.api.views import ID_MAX, bp, inspector
-from app.queue.audit import Audit
-from app.queue.errors import OperationNotFound, QueueUnavailable
+from app.queue.errors import OperationNotFound
 from app.queue.inspector import LOOK_MAX, JobQuery
 from app.queue.job import Priority, Status
 from app.queue.operations import Operation, Operations
-
-log = logging.getLogger(__name__)
+from app.security.acting import audit, who
 
 _JOBS_ACTION = JobsAction()
 OPERATION_NOT_FOUND = "Operation not found"
@@ -45,7 +42,7 @@ def act_on_jobs() -> Response:
         data = {"action": fields["action"], "filter": fields["filter"]} | found
         return answer("Nothing was done: this is a dry run", data=data)
     operation_id = _operations().start(fields["action"], query, who())
-    audit(who(), fields["action"], f"{_in_words(query)}, operation {operation_id}")
+    audit(fields["action"], f"{_in_words(query)}, operation {operation_id}")
     return answer("Operation started", data=_data(_operations().get(operation_id)))
 
 
@@ -67,7 +64,7 @@ def stop_operation(operation_id: str) -> Response:
 def write_audit(response: Response) -> Response:
     view = (request.endpoint or "").rpartition(".")[2]
     if view in _AUDITED and response.status_code == 200:
-        audit(who(), view.partition("_")[0], _AUDITED[view].format(**request.view_args or {}))
+        audit(view.partition("_")[0], _AUDITED[view].format(**request.view_args or {}))
     return response
 
 
@@ -132,21 +129,6 @@ def _filters(query: JobQuery) -> dict[str, str]:
 def _in_words(query: JobQuery) -> str:
     filters = ", ".join(f"{name} {value}" for name, value in _filters(query).items())
     return f"all jobs with {filters}" if filters else "all jobs"
-
-
-def who() -> str:
-    """Who sent this request, for the audit log."""
-    # There are no keys yet: the address is all that is known.
-    return f"api {request.remote_addr}"
-
-
-def audit(person: str, action: str, subject: str) -> None:
-    """What was done stands, so Redis going away now is no error of the request."""
-    found: Audit = current_app.extensions["audit"]
-    try:
-        found.write(person, action, subject)
-    except QueueUnavailable as error:
-        log.error("Not in the audit log: %s, %s, %s: %s", person, action, subject, error)
 
 
 def _operations() -> Operations:

@@ -20,12 +20,13 @@ from app.queue.errors import (
     ServerUnsuitable,
     WrongStatus,
 )
+from app.security.refusals import ApiRefused
 
 log = logging.getLogger(__name__)
 
 # Full memory is freed by workers, not by waiting a moment.
 RETRY_AFTER_SECONDS = {QueueFull: 30, QueueUnavailable: 2, ServerUnsuitable: 30}
-_JSON_PATHS = ("/api/", "/healthz", "/readyz")
+_JSON_PATHS = ("/api/", "/healthz", "/readyz", "/metrics")
 
 ErrorPage = Callable[[HTTPException], HTTPException | Response]
 
@@ -54,6 +55,7 @@ def register(app: Flask, error_page: ErrorPage) -> None:
         return _http_error(error) if request.path.startswith(_JSON_PATHS) else error_page(error)
 
     app.register_error_handler(ApiError, _refused)
+    app.register_error_handler(ApiRefused, _caller_refused)
     app.register_error_handler(QueueError, _queue_error)
     app.register_error_handler(HTTPException, http_error)
 
@@ -82,6 +84,12 @@ def _refused(error: ApiError) -> Response:
     return _error(error.code, error.message, error.errors)
 
 
+def _caller_refused(error: ApiRefused) -> Response:
+    response = _error(error.code, error.message)
+    response.headers.update(error.headers)
+    return response
+
+
 def _queue_error(error: QueueError) -> Response:
     errors = queue_errors_by_field(error)
     match error:
@@ -105,7 +113,10 @@ def _queue_error(error: QueueError) -> Response:
 def _http_error(error: HTTPException) -> Response:
     """Flask's own errors. An unexpected exception comes here as a 500, already logged."""
     code = error.code or 500
-    response = _error(code, _MESSAGES.get(code, error.name))
+    message = _MESSAGES.get(code, error.name)
+    if code == 413:
+        message = f"The request is larger than allowed: {request.max_content_length} bytes"
+    response = _error(code, message)
     for name, value in error.get_headers():
         if name in ("Allow", "Retry-After"):
             response.headers[name] = value
@@ -120,6 +131,5 @@ _AWAY = "The queue is not available. Try again."
 _MESSAGES = {
     404: "No such endpoint",
     405: "Method not allowed",
-    413: "The request is larger than allowed",
     500: "Internal error",
 }

@@ -12,6 +12,7 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from app.api import (
     action_schemas,
     openapi_actions,
+    openapi_security,
     openapi_suppressions,
     schemas,
     suppression_schemas,
@@ -31,7 +32,10 @@ attempt) → `pending` …, or `permanently_failed`, or `cancelled`. Times are s
 
 Bodies are strict JSON (RFC 8259): UTF-8, no NaN, no name twice in one object, at most 20 levels. A
 body has at most 16 MiB; a payload without `attachments` at most 1 MiB (413). Requests that a
-browser sends for a page of another site are refused (403)."""
+browser sends for a page of another site are refused (403).
+
+With an API key: `Authorization: Bearer mr_…`. A key may make as many requests as `API_RATE_LIMIT`
+says, and submit as many jobs a day (UTC) as its quota says (429 with `Retry-After`)."""
 
 
 def document() -> bytes:
@@ -50,6 +54,8 @@ def _document(job_types: tuple[str, ...]) -> bytes:
         plugins=[plugin],
     )
     _describe_fields(plugin)
+    for name, scheme in openapi_security.SCHEMES.items():
+        spec.components.security_scheme(name, scheme)
     for name, schema in (ANSWERS | openapi_actions.ANSWERS | openapi_suppressions.ANSWERS).items():
         spec.components.schema(name, schema)
     spec.components.schema("Submission", schema=schemas.Submission)
@@ -64,7 +70,7 @@ def _document(job_types: tuple[str, ...]) -> bytes:
     spec.components.schema("SuppressionReason", schema=suppression_schemas.SuppressionReason)
     more_paths = openapi_actions.paths(_operation) | openapi_suppressions.paths(_operation)
     for path, operations in (_paths() | more_paths).items():
-        spec.path(path, operations=operations)
+        spec.path(path, operations=openapi_security.secured(path, operations))
     return json.dumps(spec.to_dict()).encode()
 
 

@@ -31,7 +31,15 @@ class PayloadTooLarge(ApiError):
 
     def __init__(self) -> None:
         rule = f"At most {PAYLOAD_MAX_BYTES} bytes are allowed without attachments."
-        super().__init__(413, "The payload is larger than allowed", {"payload": [rule]})
+        super().__init__(413, f"The payload is larger than allowed. {rule}", {"payload": [rule]})
+
+
+class BodyTooLarge(ApiError):
+    """413: a body over 16 MiB."""
+
+    def __init__(self) -> None:
+        rule = f"At most {BODY_MAX_BYTES} bytes (16 MiB) are allowed."
+        super().__init__(413, f"The request is larger than allowed. {rule}", {"body": [rule]})
 
 
 def read_body(request: Request) -> dict[str, Any]:
@@ -40,9 +48,12 @@ def read_body(request: Request) -> dict[str, Any]:
         raise ApiError(415, "The Content-Type must be application/json")
     # Without a Content-Length, Flask stops reading there and says nothing: one byte more tells.
     request.max_content_length = BODY_MAX_BYTES + 1
-    text = request.get_data(cache=False)
+    try:
+        text = request.get_data(cache=False)
+    except RequestEntityTooLarge:
+        raise BodyTooLarge from None
     if len(text) > BODY_MAX_BYTES:
-        raise RequestEntityTooLarge
+        raise BodyTooLarge
     try:
         body = strict_json.loads(text)
     except strict_json.NotStrictJson as error:

@@ -9,7 +9,6 @@ from typing import Any
 from flask import Response, request
 from marshmallow import Schema, ValidationError
 
-from app.api.actions import audit, who
 from app.api.answers import answer
 from app.api.errors import ApiError, InvalidFields, by_field
 from app.api.submission import read_body
@@ -18,6 +17,7 @@ from app.api.suppression_schemas import NewSuppression, SuppressionReason, Suppr
 from app.api.views import bp
 from app.jobs.suppression_address import read_suppression_address
 from app.queue.suppressions import USUAL_REASON, Suppression
+from app.security.acting import audit, who
 
 RETRIEVED = "Suppression list retrieved successfully"
 NOT_FOUND = "The address is not on the suppression list"
@@ -69,14 +69,14 @@ def remove_suppression(address: str) -> Response:
     found = _address(address)
     if not suppressions().remove(found):
         raise ApiError(404, NOT_FOUND)
-    audit(who(), "unsuppress", found)
+    audit("unsuppress", found)
     return answer("Taken off the suppression list")
 
 
 def _add(address: str, reason: str | None) -> Response:
     entry = Suppression(address, reason or USUAL_REASON, time.time(), who())
     is_new = suppressions().add(entry)
-    audit(who(), "suppress", address)
+    audit("suppress", address)
     message = "Put on the suppression list" if is_new else "Was on the suppression list already"
     return answer(message, data=asdict(entry))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from typing import Any
-from urllib.parse import urlsplit
 
 from flask import Blueprint, Response, current_app, request
 from marshmallow import ValidationError
@@ -20,6 +19,7 @@ from app.api.answers import (
     json_response,
     worker_data,
 )
+from app.api.by_key import charged, refuse_senders
 from app.api.errors import ApiError, InvalidFields, by_field, queue_errors_by_field
 from app.api.schemas import JobsQuery
 from app.api.submission import read_batch, read_body, read_idempotency_key, read_job
@@ -36,36 +36,21 @@ bp = Blueprint("api", __name__, url_prefix="/api")
 # 2^53 is the largest integer a JSON reader can be trusted with (RFC 8259, section 6).
 ID_MAX = 2**53 - 1
 _JOBS_QUERY = JobsQuery()
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
-@bp.before_request
-def refuse_other_sites() -> None:
-    """A page of another site must not act through the browser of someone who can reach this API.
-
-    Programs send neither header. Raises ApiError 403.
-    """
-    if request.method in _SAFE_METHODS:
-        return
-    site = request.headers.get("Sec-Fetch-Site")
-    if site is not None:
-        allowed = site in ("same-origin", "none")
-    else:  # an old browser, or plain HTTP to another machine
-        origin = request.headers.get("Origin")
-        allowed = origin is None or urlsplit(origin).netloc == request.host
-    if not allowed:
-        raise ApiError(403, "Requests from pages of other sites are refused")
 
 
 @bp.post("/process_query")
 def process_query() -> Response:
     key = read_idempotency_key(request)
-    [job] = refuse_suppressed([read_job(read_body(request), key, request_id())])
+    found = read_job(read_body(request), key, request_id())
+    [job] = refuse_suppressed(refuse_senders([found]))
     if isinstance(job, ApiError):
         raise job
-    [submitted] = queue().submit_many([job])
-    if isinstance(submitted, IdempotencyConflict):
-        raise submitted
+    with charged(1) as not_new:
+        [submitted] = queue().submit_many([job])
+        if isinstance(submitted, IdempotencyConflict):
+            raise submitted
+        if not submitted.created:
+            not_new.append(1)
     # The usual case needs no second look: the job is as it was accepted.
     data = _data(submitted.job) if submitted.job else _after_change(submitted.job_id)
     return answer(PROCESSED, query_id=submitted.job_id, data=data)
@@ -74,9 +59,13 @@ def process_query() -> Response:
 @bp.post("/jobs/batch")
 def batch() -> Response:
     key = read_idempotency_key(request)
-    jobs = refuse_suppressed(read_batch(read_body(request), key, request_id()))
+    asked = read_batch(read_body(request), key, request_id())
+    jobs = refuse_suppressed(refuse_senders(asked))
     good = [job for job in jobs if isinstance(job, NewJob)]
-    submitted = iter(_submit(good))
+    with charged(len(good)) as not_new:
+        answers = _submit(good)
+        not_new += [1 for one in answers if not (isinstance(one, Submitted) and one.created)]
+    submitted = iter(answers)
     results = [
         _batch_result(next(submitted)) if isinstance(job, NewJob) else _rejected(job.errors)
         for job in jobs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from typing import NamedTuple, cast
 
@@ -25,20 +24,30 @@ from app.dashboard.selection import (
 from app.dashboard.suppressed import suppression_note
 from app.dashboard.verbs import ACTIONS, VERBS, Action, actions_for, actions_in
 from app.dashboard.views import bp
-from app.queue.audit import Audit
 from app.queue.errors import JobNotFound, QueueUnavailable, WrongStatus
 from app.queue.inspector import Inspector, JobQuery
+from app.queue.job import Job, Status
 from app.queue.jobqueue import JobQueue
 from app.queue.operations import Operations
-
-log = logging.getLogger(__name__)
+from app.security.access import person
+from app.security.acting import audit, who
 
 # After a POST the browser gets the next page by GET, so that reloading repeats nothing.
 SEE_OTHER = 303
 
-bp.add_app_template_global(actions_for)
-bp.add_app_template_global(actions_in)
 bp.add_app_template_global(query_fields)
+
+
+@bp.app_template_global("actions_for")
+def offered_for(job: Job) -> tuple[Action, ...]:
+    """What the person who looks can do with a job now."""
+    return tuple(actions_for(job)) if person().may_act else ()
+
+
+@bp.app_template_global("actions_in")
+def offered_in(status: Status | None) -> tuple[Action, ...]:
+    """What the person who looks can do with jobs of a status."""
+    return tuple(actions_in(status)) if person().may_act else ()
 
 
 class _Asked(NamedTuple):
@@ -102,21 +111,6 @@ def steer_queue(action: str) -> Response:
     return back
 
 
-def audit(action: str, subject: str) -> None:
-    """Writes down who did what. What was done stands, so Redis going away now is no error."""
-    found: Audit = current_app.extensions["audit"]
-    who = acting_person()
-    try:
-        found.write(who, action, subject)
-    except QueueUnavailable as error:
-        log.error("Not in the audit log: %s, %s, %s: %s", who, action, subject, error)
-
-
-def acting_person() -> str:
-    # There is no login yet: the address is all that is known.
-    return f"dashboard {request.remote_addr}"
-
-
 def operations_store() -> Operations:
     found: Operations = current_app.extensions["operations"]
     return found
@@ -158,7 +152,7 @@ def _act_on_selected(asked: _Asked) -> Response:
 
 def _act_on_all(asked: _Asked) -> Response:
     query = asked.jobs.query
-    operation_id = operations_store().start(asked.action, query, acting_person())
+    operation_id = operations_store().start(asked.action, query, who())
     audit(asked.action, f"{in_words(query)}, operation {operation_id}")
     return redirect(url_for("dashboard.operation", operation_id=operation_id), SEE_OTHER)
 

@@ -9,7 +9,7 @@ from flask import Response as FlaskResponse
 from flask import current_app, flash, redirect, render_template, url_for
 from werkzeug import Response
 
-from app.dashboard.actions import SEE_OTHER, audit, operations_store
+from app.dashboard.actions import SEE_OTHER, operations_store
 from app.dashboard.polls import unless_seen
 from app.dashboard.query import address
 from app.dashboard.selection import described
@@ -18,6 +18,7 @@ from app.dashboard.views import bp
 from app.queue.errors import OperationNotFound
 from app.queue.inspector import Inspector
 from app.queue.operations import Operation
+from app.security.acting import audit
 
 RECENT = 50
 

@@ -9,11 +9,12 @@ from flask import current_app, flash, redirect, render_template, request, url_fo
 from werkzeug import Response
 from werkzeug.datastructures import MultiDict
 
-from app.dashboard.actions import SEE_OTHER, acting_person, audit
+from app.dashboard.actions import SEE_OTHER
 from app.dashboard.query import TEXT_MAX, BadAddress
 from app.dashboard.views import bp
 from app.jobs.suppression_address import read_suppression_address
 from app.queue.suppressions import USUAL_REASON, Suppression, Suppressions
+from app.security.acting import audit, who
 
 ROWS_ON_PAGE = 50
 PAGE_MAX = 10**6
@@ -34,7 +35,7 @@ def add_suppression() -> Response:
         flash(f"Nothing was added. {error}", "refused")
         return _back()
     reason = request.form.get("reason", "").strip() or USUAL_REASON
-    entry = Suppression(address, reason, time.time(), acting_person())
+    entry = Suppression(address, reason, time.time(), who())
     is_new = _store().add(entry)
     audit("suppress", address)
     flash(

@@ -60,6 +60,8 @@ class Summary:
 Summarize = Callable[[Any], Summary]
 # The validated payload → its recipients, each list under the field that holds it.
 Recipients = Callable[[Any], dict[str, tuple[str, ...]]]
+# The validated payload → whom it says it is from, under its fields: all spellings of an address.
+Senders = Callable[[Any], dict[str, tuple[str, ...]]]
 # A job, how its attempt ended, seconds since the epoch → the jobs that follow from that.
 FollowUps = Callable[[Job, Outcome, float], Sequence[NewJob]]
 
@@ -80,6 +82,7 @@ class JobType:
     recipients: Recipients | None = None  # whom the suppression list may forbid
     follow_ups: FollowUps | None = None  # submitted before the attempt's outcome is told
     attempts_per_second: float | None = None  # of all workers together; JOB_TYPE_RATE goes before
+    senders: Senders | None = None  # as whom an API key may be forbidden to send
 
     def validate(self, payload: str, strict: bool = True) -> Any:
         """The payload as the job's code gets it (`job.data`). Raises InvalidPayload.
@@ -137,6 +140,7 @@ def job_type(
     recipients: Recipients | None = None,
     follow_ups: FollowUps | None = None,
     rate: str | None = None,
+    senders: Senders | None = None,
 ) -> Callable[[_F], _F]:
     """Makes a function `run(job) -> result` the code of a job type; the function stays as it is.
 
@@ -174,6 +178,7 @@ def job_type(
             recipients,
             follow_ups,
             attempts_per_second,
+            senders,
         )
         return run
 

@@ -23,6 +23,16 @@ def recipients(mail: Mail) -> dict[str, tuple[str, ...]]:
     return {name: tuple(one.email for one in those) for name, those in fields.items()}
 
 
+def senders(mail: Mail) -> dict[str, tuple[str, ...]]:
+    """Each with its domain in Unicode and in ASCII. Without `from`: MAIL_FROM."""
+    fields = {
+        "from": mail.sender or mailer().senders.default,
+        "envelope_from": mail.envelope_from,
+        "reply_to": mail.reply_to,
+    }
+    return {name: (one.email, one.wire) for name, one in fields.items() if one}
+
+
 @job_type(
     "send_email",
     schema=MailSchema,
@@ -31,6 +41,7 @@ def recipients(mail: Mail) -> dict[str, tuple[str, ...]]:
     summary=summary,
     recipients=recipients,
     follow_ups=follow_ups,
+    senders=senders,
 )
 def send_email(job: Job) -> dict[str, Any]:
     """Sends one mail; see `Mailer.send` for the result and what each failure means."""

@@ -128,7 +128,8 @@ class Keys:
     @property
     def meta(self) -> str:
         """hash: paused, revision, promoted_at, reaped_at, hold_until, schema, and for buckets of
-        successes `wiped:<bucket>`: payloads are wiped of those that completed up to then, ms."""
+        successes `wiped:<bucket>`: payloads are wiped of those that completed up to then, ms. And
+        api_keys_made, once there was an API key, and api_keys_version, new with each change."""
         return f"{self.prefix}Meta"
 
     @property
@@ -184,6 +185,29 @@ class Keys:
     def suppression_times(self) -> str:
         """zset: address → since when, seconds."""
         return f"{self.prefix}Suppressions:times"
+
+    # Who may call the API.
+    @property
+    def api_keys(self) -> str:
+        """hash: key id → the API key without its secret, JSON."""
+        return f"{self.prefix}Api_keys"
+
+    @property
+    def api_keys_used(self) -> str:
+        """hash: key id → when it was last used, ms, a minute exact."""
+        return f"{self.prefix}Api_keys:used"
+
+    def quota(self, day: str) -> str:
+        """hash: API key id → jobs it submitted on that day (UTC); expires."""
+        return f"{self.prefix}Quota:{day}"
+
+    def request_rate(self, key_id: str, window: int) -> str:
+        """string: requests that were granted to an API key in this window; expires."""
+        return f"{self.prefix}Requests:{key_id}:{window}"
+
+    def login_tries(self, address: str) -> str:
+        """string: tries to log in from there in this minute; expires."""
+        return f"{self.prefix}Login:{address}"
 
     @property
     def sorted_sets(self) -> tuple[str, ...]:

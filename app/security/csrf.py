@@ -1,8 +1,8 @@
 """No page of another site acts through the browser of someone who may use the dashboard.
 
 Two locks, either of which would do: `Sec-Fetch-Site` (or `Origin`), which browsers set and pages
-can't, and a token that only our own pages hold. The JSON API has its own first lock and needs no
-second: it takes neither forms nor cookies.
+can't, and a token that only our own pages hold. The JSON API has the first lock alone: it takes
+neither forms nor cookies.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ from urllib.parse import urlsplit
 from flask import Flask, render_template, request
 from flask_wtf.csrf import CSRFError, CSRFProtect
 
-log = logging.getLogger(__name__)
+from app.security.access import SAFE_METHODS
+from app.security.refusals import ApiRefused
 
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+log = logging.getLogger(__name__)
 
 
 def register(app: Flask) -> None:
@@ -28,9 +29,11 @@ def register(app: Flask) -> None:
 
 
 def _refuse_other_sites() -> None:
-    """Raises CSRFError."""
-    if request.blueprint == "api" or request.method in _SAFE_METHODS or is_of_this_site():
+    """Raises CSRFError; in the API ApiRefused, 403."""
+    if request.method in SAFE_METHODS or is_of_this_site():
         return
+    if request.blueprint == "api":
+        raise ApiRefused(403, "Requests from pages of other sites are refused")
     raise CSRFError("The form was sent by a page of another site.")
 
 

@@ -40,6 +40,7 @@ def app_with_jobs() -> Flask:
         Config.load(env_file=None),
         job_modules=("tests.api.job_types",),
         secret_key="of the tests " * 3,
+        api_rate_limit=None,
     )
     client = fakeredis.FakeRedis(server=fakeredis.FakeServer(), decode_responses=True)
     app = create_app(config, client=client, source=source_for_fakeredis)
@@ -52,6 +53,7 @@ def app_with_jobs() -> Flask:
 # Made at import: schemathesis 4.32 can't make one test for each endpoint from a fixture under
 # pytest 9.2.
 app = app_with_jobs()
+_, KEY = app.extensions["api_keys"].create("tests", scopes=["admin"], by="tests", now=1.0)
 schema = schemathesis.openapi.from_wsgi("/api/openapi.json", app, config=SETTINGS)
 
 
@@ -86,4 +88,4 @@ def test_the_api_does_what_its_document_says(case: schemathesis.Case[Any]) -> No
     # A worker that lives, or /readyz answers 503.
     app.extensions["queue"].renew("worker-1", [], {"role": "main"})
 
-    case.call_and_validate()
+    case.call_and_validate(headers={"Authorization": f"Bearer {KEY}"})

@@ -170,7 +170,7 @@ def site(running_app: tuple[str, Flask], client: redis.Redis) -> Site:
 
 
 @contextmanager
-def serving(redis_url: str, data_dir: Path) -> Iterator[tuple[str, Flask]]:
+def serving(redis_url: str, data_dir: Path, **settings: Any) -> Iterator[tuple[str, Flask]]:
     """The application under an HTTP server of its own: its address, and itself."""
     config = replace(
         Config.load(env_file=None),
@@ -180,6 +180,7 @@ def serving(redis_url: str, data_dir: Path) -> Iterator[tuple[str, Flask]]:
         key_prefix="",
         smtp_host="",
         secret_key="not secret, only for tests, and long enough",
+        **settings,
     )
     # A server that was stopped refuses at once; one that is slow on a busy machine isn't away.
     client = connect(redis_url, name="browser-tests", timeout_seconds=10)

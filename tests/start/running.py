@@ -112,7 +112,17 @@ def running_copy(
 def environment_without_settings() -> dict[str, str]:
     """The environment without what a developer may have set for a copy of their own."""
     ours = {"PORT", "HOST", "DATA_DIR", "JOB_MODULES", "KEY_PREFIX", "MAX_RETRIES", "LOG_LEVEL"}
-    groups = ("REDIS_", "WORKER_", "WEB_", "SMTP_", "MAIL_", "RETRY_", "RETENTION_", "MAKE")
+    groups = (
+        "DASHBOARD_",
+        "REDIS_",
+        "WORKER_",
+        "WEB_",
+        "SMTP_",
+        "MAIL_",
+        "RETRY_",
+        "RETENTION_",
+        "MAKE",
+    )
     return {
         name: value
         for name, value in os.environ.items()
