@@ -6,6 +6,7 @@ from flask import Flask
 
 from app.dashboard import (
     actions,
+    audit,
     charts,
     durations,
     export,
@@ -22,7 +23,7 @@ from app.dashboard.indentation import Unindented
 from app.dashboard.visible import visible
 
 # Each adds its routes to `views.bp` when it is imported.
-PAGES = (actions, charts, export, job, mailbox, operations, suppressions, workers)
+PAGES = (actions, audit, charts, export, job, mailbox, operations, suppressions, workers)
 
 
 def register(app: Flask) -> None:

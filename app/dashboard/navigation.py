@@ -49,4 +49,5 @@ _PAGES = (
     ("Mailbox", "dashboard.mailbox", "m"),
     ("Operations", "dashboard.operations", "o"),
     ("Suppressions", "dashboard.suppressions", "s"),
+    ("Audit", "dashboard.audit_log", "a"),
 )

@@ -72,6 +72,7 @@ TABLE = {
         GET dashboard.operation
         GET dashboard.operation_partial
         GET dashboard.suppressions
+        GET dashboard.audit_log
         GET dashboard.nothing_to_confirm
     """,
     "operator": """
