@@ -17,7 +17,7 @@ _host = _config.host.strip("[]")
 bind = f"[{_host}]:{_config.port}" if ":" in _host else f"{_host}:{_config.port}"
 workers = _config.web_workers
 threads = _config.web_threads
-worker_class = "gthread"
+worker_class = "app.security.slow_clients.PatientWorker"
 # A listening socket for each worker: the kernel shares connections out, none wakes them all.
 reuse_port = True
 graceful_timeout = max(1, int(_config.shutdown_seconds))

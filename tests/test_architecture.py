@@ -27,7 +27,7 @@ ALLOWED = {
         *("app.config", "app.security"),
     },
     "app.security": {
-        *("flask", "flask_wtf", "werkzeug", "click", "redis"),
+        *("flask", "flask_wtf", "werkzeug", "click", "redis", "gunicorn"),
         *("app.security", "app.queue", "app.config"),
     },
     "app.logs": set(),
