@@ -83,6 +83,7 @@ def create_app(
         client,
         lease_ms=round(config.lease_seconds * 1000),
         head_start_ms=round(config.priority_head_start_seconds * 1000),
+        replicas=config.replicas,
         **shared,
     )
     app.extensions["inspector"] = Inspector(client, **shared)

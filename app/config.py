@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode
 
 from environs import Env, EnvValidationError, validate
 from marshmallow import ValidationError
@@ -53,7 +53,11 @@ class Config:
     redis_password: str
     redis_ssl: bool
     redis_ssl_ca_file: str
+    redis_sentinels: tuple[str, ...]  # host:port each
+    redis_sentinel_master: str
+    redis_sentinel_password: str
     redis_server_bin: str
+    durability: str
     key_prefix: str
     search_index: bool
 
@@ -116,7 +120,12 @@ class Config:
 
     @property
     def uses_embedded_redis(self) -> bool:
-        return not (self.redis_url or self.redis_host)
+        return not (self.redis_url or self.redis_host or self.redis_sentinels)
+
+    @property
+    def replicas(self) -> int:
+        """How many replicas must have a job before it is promised."""
+        return int(self.durability == "replicated")
 
     @property
     def is_exposed(self) -> bool:
@@ -134,15 +143,18 @@ class Config:
         """The Redis URL to connect to. May hold the password: never log it."""
         if self.redis_url:
             return self.redis_url
+        login = f":{quote(self.redis_password, safe='')}@" if self.redis_password else ""
+        ca_file = {"ssl_ca_certs": self.redis_ssl_ca_file} if self.redis_ssl else {}
+        if self.redis_sentinels:
+            sentinels = ",".join(self.redis_sentinels)
+            more = {"sentinel_password": self.redis_sentinel_password, **ca_file}
+            scheme = "sentinels" if self.redis_ssl else "sentinel"
+            return f"{scheme}://{login}{sentinels}/{self.redis_sentinel_master}{_query(more)}"
         if not self.redis_host:
             return f"unix://{quote(str(self.embedded_socket))}"
         scheme = "rediss" if self.redis_ssl else "redis"
-        login = f":{quote(self.redis_password, safe='')}@" if self.redis_password else ""
         host = f"[{self.redis_host}]" if ":" in self.redis_host else self.redis_host
-        query = ""
-        if self.redis_ssl and self.redis_ssl_ca_file:
-            query = f"?ssl_ca_certs={quote(self.redis_ssl_ca_file)}"
-        return f"{scheme}://{login}{host}:{self.redis_port}/0{query}"
+        return f"{scheme}://{login}{host}:{self.redis_port}/0{_query(ca_file)}"
 
     @property
     def embedded_socket(self) -> Path:
@@ -227,6 +239,31 @@ def _names(pattern: str, what: str) -> Callable[[Env, str], Any]:
         return tuple(parts or ())
 
     return read
+
+
+_SENTINEL = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:([1-9]\d{0,4}))?")
+_SENTINEL_PORT = 26379
+
+
+def _sentinels(env: Env, name: str) -> Any:
+    """`host` or `host:port`, separated by commas; each as `host:port`."""
+
+    def check(values: Any) -> None:
+        for value in values:
+            match = _SENTINEL.fullmatch(value)
+            if not match or int(match[3] or 1) > 65535:
+                raise ValidationError(f"{value!r} is not like sentinel-1.example.com:26379.")
+
+    if not _given(env, name):
+        return ()
+    parts = env.list(name, subcast=str.strip, validate=check)
+    matches = [match for part in parts or () if (match := _SENTINEL.fullmatch(part))]
+    return tuple(f"{match[1]}:{match[3] or _SENTINEL_PORT}" for match in matches)
+
+
+def _master_name(env: Env, name: str) -> Any:
+    allowed = validate.Regexp(r"[\w.-]+\Z", error="May have letters, digits, '_', '.' and '-'.")
+    return env.str(name, validate=allowed) if _given(env, name) else "mymaster"
 
 
 def _some_of(*allowed: str) -> Callable[[Env, str], Any]:
@@ -400,7 +437,11 @@ _READERS: dict[str, Callable[[Env, str], Any]] = {
     "redis_password": _text(),
     "redis_ssl": _flag,
     "redis_ssl_ca_file": _text(),
+    "redis_sentinels": _sentinels,
+    "redis_sentinel_master": _master_name,
+    "redis_sentinel_password": _text(),
     "redis_server_bin": _text(),
+    "durability": _choice("local", "local", "replicated"),
     "key_prefix": _text(),
     "search_index": _flag_on,
     "worker_processes": _number(1, 0, 64, int),
@@ -449,6 +490,15 @@ def _check_together(config: Config) -> None:
             f"DASHBOARD_USERS: {name} is the user of DASHBOARD_PASSWORD_HASH or "
             "DASHBOARD_VIEWER_PASSWORD_HASH. Choose another name."
         )
+    if config.redis_sentinels and (config.redis_url or config.redis_host):
+        problems.append(
+            "REDIS_SENTINELS: leave REDIS_URL and REDIS_HOST empty: the sentinels name the server."
+        )
+    if config.replicas and config.uses_embedded_redis:
+        problems.append(
+            "DURABILITY: replicated needs a server with a replica, and the embedded one has none. "
+            "Set REDIS_SENTINELS, REDIS_URL or REDIS_HOST, or use local."
+        )
     plaintext = config.smtp_security == "none" and not config.smtp_allow_plaintext
     if config.smtp_host and plaintext and not is_loopback(config.smtp_host):
         problems.append(
@@ -488,9 +538,12 @@ def _private_folder(folder: Path) -> Path:
     return folder
 
 
+def _query(values: dict[str, str]) -> str:
+    given = {name: value for name, value in values.items() if value}
+    return f"?{urlencode(given, safe='/', quote_via=quote)}" if given else ""
+
+
 def without_password(url: str) -> str:
     """The same URL, safe to print."""
-    parts = urlsplit(url)
-    if parts.password is None:
-        return url
-    return parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}").geturl()
+    url = re.sub(r"(?<=[?&]sentinel_password=)[^&]*", "***", url)
+    return re.sub(r"(?<=://)[^/?]*:[^/?]*@", "***@", url)

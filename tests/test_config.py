@@ -185,12 +185,42 @@ def test_an_env_file_that_is_missing_or_a_folder_is_none(load: Load, tmp_path: P
         ({"REDIS_HOST": "r", "REDIS_PASSWORD": "p@:/ss"}, "redis://:p%40%3A%2Fss@r:6379/0"),
         ({"REDIS_HOST": "r", "REDIS_SSL": "1"}, "rediss://r:6379/0"),
         ({"REDIS_URL": "redis://a:1/2", "REDIS_HOST": "other"}, "redis://a:1/2"),
+        ({"REDIS_SENTINELS": "a, [::1]:7"}, "sentinel://a:26379,[::1]:7/mymaster"),
+        (
+            {
+                "REDIS_SENTINELS": "a:1",
+                "REDIS_SENTINEL_MASTER": "mail",
+                "REDIS_SENTINEL_PASSWORD": "q&?",
+                "REDIS_PASSWORD": "p@",
+                "REDIS_SSL": "1",
+                "REDIS_SSL_CA_FILE": "/ca.pem",
+            },
+            "sentinels://:p%40@a:1/mail?sentinel_password=q%26%3F&ssl_ca_certs=/ca.pem",
+        ),
     ],
 )
 def test_where_redis_is(load: Load, variables: dict[str, str], url: str) -> None:
     config = load(**variables)
     assert config.server_url == url
     assert not config.uses_embedded_redis
+
+
+@pytest.mark.parametrize("wrong", ["a:0", "a:70000", "a b", "redis://a:1", "a:1,,"])
+def test_sentinels_are_hosts_with_ports(load: Load, wrong: str) -> None:
+    with pytest.raises(ConfigError, match="REDIS_SENTINELS: .*is not like"):
+        load(REDIS_SENTINELS=wrong)
+
+
+def test_sentinels_and_a_server_s_address_contradict_each_other(load: Load) -> None:
+    with pytest.raises(ConfigError, match="REDIS_SENTINELS: leave REDIS_URL"):
+        load(REDIS_SENTINELS="a:1", REDIS_HOST="b")
+
+
+def test_replicated_durability_needs_a_server_that_can_have_a_replica(load: Load) -> None:
+    with pytest.raises(ConfigError, match="DURABILITY: replicated needs"):
+        load(DURABILITY="replicated")
+    assert load(DURABILITY="replicated", REDIS_HOST="a").replicas == 1
+    assert load(DURABILITY="local", REDIS_HOST="a").replicas == 0
 
 
 def test_without_a_server_the_embedded_one_is_used(load: Load, tmp_path: Path) -> None:
@@ -230,6 +260,9 @@ def test_a_socket_folder_that_others_could_write_into_is_refused(tmp_path: Path)
 def test_a_password_is_not_printed() -> None:
     assert without_password("redis://user:secret@host:6379/0") == "redis://***@host:6379/0"
     assert without_password("redis://host:6379/0") == "redis://host:6379/0"
+    assert without_password("sentinel://:p@a:1,b:1/m?sentinel_password=q&x=1") == (
+        "sentinel://***@a:1,b:1/m?sentinel_password=***&x=1"
+    )
 
 
 def test_rates_are_pairs_of_a_domain_and_mails_a_second(load: Load) -> None:

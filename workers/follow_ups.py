@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from app.jobs import UnknownJobType, find
-from app.queue.errors import IdempotencyConflict, QueueFull
+from app.queue.errors import IdempotencyConflict, NotReplicated, QueueFull
 from app.queue.job import Job, Priority
 from app.queue.jobqueue import JobQueue
 from app.queue.outcome import Outcome
@@ -59,6 +59,9 @@ class FollowUps:
         except QueueFull as error:
             self._waiting = jobs[-WAITING_MAX:]
             log.error("%d jobs that follow from others wait, or are lost: %s", len(jobs), error)
+            return
+        except NotReplicated:  # their outcomes go to the same server next, and ask no more of it
+            self._waiting = []
             return
         self._waiting = []
         for answer in answers:

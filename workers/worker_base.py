@@ -107,6 +107,7 @@ class Worker:
             connect(config.server_url, name=f"mailroom-{self.name}"),
             prefix=config.key_prefix,
             search=config.search_index,
+            replicas=config.replicas,
             lease_ms=int(config.lease_seconds * 1000),
             head_start_ms=int(config.priority_head_start_seconds * 1000),
         )

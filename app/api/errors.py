@@ -14,6 +14,7 @@ from app.queue.errors import (
     IdempotencyConflict,
     InvalidJob,
     JobNotFound,
+    NotReplicated,
     QueueError,
     QueueFull,
     QueueUnavailable,
@@ -25,7 +26,12 @@ from app.security.refusals import ApiRefused
 log = logging.getLogger(__name__)
 
 # Full memory is freed by workers, not by waiting a moment.
-RETRY_AFTER_SECONDS = {QueueFull: 30, QueueUnavailable: 2, ServerUnsuitable: 30}
+RETRY_AFTER_SECONDS = {
+    QueueFull: 30,
+    QueueUnavailable: 2,
+    NotReplicated: 2,
+    ServerUnsuitable: 30,
+}
 _JSON_PATHS = ("/api/", "/healthz", "/readyz", "/metrics")
 
 ErrorPage = Callable[[HTTPException], HTTPException | Response]
@@ -102,8 +108,7 @@ def _queue_error(error: QueueError) -> Response:
         case QueueUnavailable() | ServerUnsuitable():
             # The reason names hosts and settings; that is for the log.
             log.warning("Answered 503: %s", error)
-            message = "The queue has no room." if isinstance(error, QueueFull) else _AWAY
-            response = _error(503, message)
+            response = _error(503, _WHY_503.get(type(error), _AWAY))
             response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS[type(error)])
             return response
     log.error("Unexpected error of the queue", exc_info=error)
@@ -128,6 +133,13 @@ def _error(code: int, message: str, errors: dict[str, Any] | None = None) -> Res
 
 
 _AWAY = "The queue is not available. Try again."
+_WHY_503: dict[type[QueueError], str] = {
+    QueueFull: "The queue has no room.",
+    NotReplicated: (
+        "Perhaps accepted, but no second server has confirmed it. Try again with the same "
+        "Idempotency-Key; without one, that may make another job."
+    ),
+}
 _MESSAGES = {
     404: "No such endpoint",
     405: "Method not allowed",

@@ -12,6 +12,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from app.queue.errors import QueueFull, QueueUnavailable, ServerUnsuitable
+from app.queue.sentinels import client_by_sentinels, is_sentinel_url
 
 MINIMUM_VERSION = (7, 0)
 
@@ -35,7 +36,8 @@ def connect(
     max_connections: int | None = None,
     resend: bool = True,
 ) -> redis.Redis:
-    """A client for `redis://`, `rediss://` or `unix://`; replies are text. Connects on first use.
+    """A client for `redis://`, `rediss://`, `unix://`, or `sentinel://` and `sentinels://` (see
+    `app/queue/sentinels.py`); replies are text. Connects on first use.
 
     `name` shows in `CLIENT LIST`. A command that found its connection cut is sent once more at
     once (every script bears that), one that timed out is not, so a call fails within about
@@ -54,6 +56,8 @@ def connect(
     if not url.startswith("unix:"):
         options["socket_connect_timeout"] = connect_timeout_seconds
         options["socket_keepalive"] = True
+    if is_sentinel_url(url):
+        return client_by_sentinels(url, options)
     return redis.Redis.from_url(url, **options)
 
 

@@ -81,5 +81,12 @@ class QueueFull(QueueUnavailable):
     """Redis has no memory left for new jobs. Jobs already accepted go on."""
 
 
+class NotReplicated(QueueUnavailable):
+    """The server has it, but no replica said in time that it has it as well.
+
+    It may be done, and may be gone after a failover: ask again with the same idempotency key.
+    """
+
+
 class ServerUnsuitable(QueueError):
     """The server can't be used at all: too old, or the password is wrong."""

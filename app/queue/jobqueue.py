@@ -72,7 +72,8 @@ class JobQueue:
 
     `lease_ms` is how long a claim holds a job without renewal; `head_start_ms` how much longer
     than a high-priority job a low one must have waited to go first. `search` makes new jobs
-    findable by their people and titles, which takes memory (docs/search.md).
+    findable by their people and titles, which takes memory (docs/search.md). `replicas`: so many
+    must have a submission, or the mark of a point of no return, before it counts as made.
     """
 
     def __init__(
@@ -83,6 +84,7 @@ class JobQueue:
         lease_ms: int = 60_000,
         head_start_ms: int = 3_600_000,
         search: bool = True,
+        replicas: int = 0,
         source: Callable[[str], str] = script_source,
     ) -> None:
         self.keys = Keys(prefix)
@@ -90,6 +92,7 @@ class JobQueue:
         self.lease_ms = lease_ms
         self.head_start_ms = head_start_ms
         self._search = "1" if search else "0"
+        self._replicas = replicas
         self._scripts = Scripts(client, self.keys.jobs, source)
         self._schema_checked = False
 
@@ -110,7 +113,8 @@ class JobQueue:
         """Submits jobs, `SUBMIT_MAX` in one atomic step; answers in order.
 
         Raises InvalidJob before anything is submitted. QueueUnavailable leaves open whether the
-        current step was taken: submit again with the same idempotency keys.
+        current step was taken, and NotReplicated whether it will last: submit again with the same
+        idempotency keys.
         """
         packed = [pack(job) for job in jobs]
         answers: list[Submitted | IdempotencyConflict] = []
@@ -119,7 +123,7 @@ class JobQueue:
             args: list[Any] = [new_nonce(), self.head_start_ms, IDEMPOTENCY_SECONDS, self._search]
             for fields in packed[step]:
                 args += fields
-            now_ms, *ids = self._scripts.call("submit", *args)
+            now_ms, *ids = self._scripts.call("submit", *args, replicas=self._replicas)
             pairs = zip(ids, jobs[step], strict=True)
             answers += [unpack(answer, job, int(now_ms)) for answer, job in pairs]
         return answers
@@ -231,9 +235,9 @@ class JobQueue:
         """Renews the lease and records that the attempt passes its point of no return.
 
         "ok": it may. "cancel": a person asked to cancel it first. "lost": the job is no longer
-        this worker's. Only "ok" leaves a mark.
+        this worker's. Only "ok" leaves a mark. Raises NotReplicated: then it must not.
         """
-        return self._mark(job, "sending")
+        return self._mark(job, "sending", replicas=self._replicas)
 
     def mark_begun(self, job: Job) -> Literal["ok", "cancel", "lost"]:
         """Renews the lease and records that a job with a death behind it is begun, so that a
@@ -326,9 +330,9 @@ class JobQueue:
 
     # ── Steps ───────────────────────────────────────────────────────────────────────────────
 
-    def _mark(self, job: Job, mark: str) -> Literal["ok", "cancel", "lost"]:
+    def _mark(self, job: Job, mark: str, replicas: int = 0) -> Literal["ok", "cancel", "lost"]:
         args = (job.worker or "", self.lease_ms, "-", job.id, job.token or "", mark)
-        [verdict], _, _ = self._scripts.call("renew", *args)
+        [verdict], _, _ = self._scripts.call("renew", *args, replicas=replicas)
         answer: Literal["ok", "cancel", "lost"] = verdict
         return answer
 

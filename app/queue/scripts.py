@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import redis
 from redis.commands.core import Script
+from redis.exceptions import NoScriptError
 
 from app.queue.connection import unavailable_as_queue_error
+from app.queue.errors import NotReplicated
 
 _FOLDER = Path(__file__).parent / "lua"
+
+REPLICATED_WITHIN_MS = 1000  # less than the time-out of a client's socket
 
 # What every script may use, in this order.
 _SHARED = ("_prelude", "_records", "_places", "_leases")
@@ -67,10 +71,37 @@ class Scripts:
         self._source = source
         self._loaded: dict[str, Script] = {}
 
-    def call(self, name: str, *args: Any) -> Any:
-        """Runs one script. Raises QueueUnavailable, QueueFull, ServerUnsuitable."""
+    def call(self, name: str, *args: Any, replicas: int = 0) -> Any:
+        """Runs one script, and waits until so many replicas have what it wrote.
+
+        Raises QueueUnavailable, QueueFull, ServerUnsuitable, NotReplicated.
+        """
         script = self._loaded.get(name)
         if script is None:
             script = self._loaded[name] = self._client.register_script(self._source(name))
         with unavailable_as_queue_error():
-            return script(keys=self._keys, args=args)
+            if not replicas:
+                return script(keys=self._keys, args=args)
+            answer, confirmed = self._call_and_wait(script, args, replicas)
+        if confirmed < replicas:
+            raise NotReplicated("No replica has confirmed it.")
+        return answer
+
+    def _call_and_wait(self, script: Script, args: Sequence[Any], replicas: int) -> tuple[Any, int]:
+        """The script's answer, and how many replicas have what it wrote.
+
+        In one packet: WAIT speaks of the connection's own last write, so on another connection, or
+        on this one after it was made anew, it would confirm what nobody asked for.
+        """
+        for _ in range(2):
+            pipe: Any = self._client.pipeline(transaction=False)
+            pipe.evalsha(script.sha, len(self._keys), *self._keys, *args)
+            pipe.execute_command("WAIT", replicas, REPLICATED_WITHIN_MS)
+            answer, confirmed = pipe.execute(raise_on_error=False)
+            if not isinstance(answer, NoScriptError):
+                break
+            self._client.script_load(script.script)
+        for found in (answer, confirmed):
+            if isinstance(found, Exception):
+                raise found
+        return answer, confirmed

@@ -300,11 +300,11 @@ class Pair:
 
     # ── Steps ───────────────────────────────────────────────────────────────────────────────
 
-    def _send(self, name: str, *args: Any) -> Any:
+    def _send(self, name: str, *args: Any, **options: Any) -> Any:
         self._sent.add(name)
         for _ in range(self._times - 1):
-            self._send_once(name, *args)
-        answer = self._send_once(name, *args)
+            self._send_once(name, *args, **options)
+        answer = self._send_once(name, *args, **options)
         if name == "submit" or (name in ("retry", "cancel", "delete") and answer == "ok"):
             self.acted.append(((name, *args), answer))
         return answer

@@ -60,8 +60,8 @@ def send_every_call_twice(queue: JobQueue, monkeypatch: pytest.MonkeyPatch) -> N
     """As a client does whose connection was cut before the answer came: the second one counts."""
     send = queue._scripts.call
 
-    def send_twice(name: str, *args: Any) -> Any:
-        send(name, *args)
-        return send(name, *args)
+    def send_twice(name: str, *args: Any, **options: Any) -> Any:
+        send(name, *args, **options)
+        return send(name, *args, **options)
 
     monkeypatch.setattr(queue._scripts, "call", send_twice)

@@ -15,6 +15,8 @@ local function submit(argv)
     for answer in string.gmatch(earlier, "[^,]+") do
       answers[#answers + 1] = answer
     end
+    -- A write, so that a WAIT after it speaks of what the earlier call wrote.
+    remember_answer(nonce, earlier)
     return answers
   end
 
