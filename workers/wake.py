@@ -15,7 +15,9 @@ from workers.bell import Bell
 
 log = logging.getLogger(__name__)
 
-BLOCK_SECONDS = 10
+# Together the longest that this thread can hang on a server that says nothing any more.
+BLOCK_SECONDS = 5
+ANSWER_WITHIN_SECONDS = 4
 RETRY_SECONDS = (0.1, 5.0)
 
 
@@ -28,7 +30,10 @@ class WakeWatch:
     def __init__(self, queue: JobQueue, url: str, name: str, key: str, bell: Bell) -> None:
         self._queue = queue
         self._client: redis.Redis = connect(
-            url, name=f"{name}-wake", timeout_seconds=BLOCK_SECONDS + 5, resend=False
+            url,
+            name=f"{name}-wake",
+            timeout_seconds=BLOCK_SECONDS + ANSWER_WITHIN_SECONDS,
+            resend=False,
         )
         self._key = key
         self._bell = bell

@@ -36,17 +36,28 @@ def judge(record_property: Callable[[str, object], None]) -> Callable[[Verdict],
     return put
 
 
+@pytest.fixture
+def note(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
+    """Puts a line with more figures below the table."""
+
+    def put(text: str) -> None:
+        print(text)
+        record_property("note", text)
+
+    return put
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    lines = [
-        f"{value} | {outcome}"
+    told = [
+        (name, f"{value} | {outcome}" if name == "verdict" else str(value))
         for outcome in ("passed", "failed")
         for report in terminalreporter.getreports(outcome)
         if report.when == "call"
         for name, value in report.user_properties
-        if name == "verdict"
     ]
-    if lines:
+    if told:
         terminalreporter.section("soak")
         terminalreporter.write_line(HEADER)
-        for line in lines:
-            terminalreporter.write_line(line)
+        for wanted in ("verdict", "note"):
+            for line in [line for name, line in told if name == wanted]:
+                terminalreporter.write_line(line)
