@@ -61,6 +61,7 @@ def create_app(
     from app.queue.jobqueue import JobQueue
     from app.queue.operations import Operations
     from app.queue.scripts import script_source
+    from app.queue.server_clock import ServerClock
     from app.queue.suppressions import Suppressions
     from app.requests import LoggedRequests
     from app.security import register as register_security
@@ -87,6 +88,7 @@ def create_app(
         **shared,
     )
     app.extensions["inspector"] = Inspector(client, **shared)
+    app.extensions["clock"] = ServerClock(app.extensions["inspector"].now)
     app.extensions["operations"] = Operations(client, **shared)
     app.extensions["audit"] = Audit(client, prefix=config.key_prefix)
     app.extensions["suppressions"] = Suppressions(client, prefix=config.key_prefix)

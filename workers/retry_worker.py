@@ -14,6 +14,7 @@ from app.config import Config
 from app.queue.connection import connect
 from app.queue.errors import QueueUnavailable
 from app.queue.jobqueue import JobQueue
+from app.queue.server_clock import ServerClock
 from workers.bell import Bell
 from workers.housekeeping import Housekeeper
 from workers.startup import run
@@ -41,7 +42,8 @@ class RetryWorker:
         key = self._queue.keys.wake_due
         self._wake = WakeWatch(self._queue, config.server_url, self.name, key, self._bell)
         self._stopping = False
-        self._started_at = time.time()
+        self._clock = ServerClock(self._queue.now)
+        self._started = time.monotonic()
         self._say_at = 0.0
 
     def run(self) -> int:
@@ -78,7 +80,7 @@ class RetryWorker:
             "pid": os.getpid(),
             "version": VERSION,
             "heartbeat_seconds": self._queue.lease_ms / 4000,
-            "started_at": self._started_at,
+            "started_at": self._clock.moment(self._started),
         }
         self._queue.renew(self.name, [], presence)
 

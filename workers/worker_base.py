@@ -26,6 +26,7 @@ from app.queue.errors import QueueUnavailable
 from app.queue.job import Job
 from app.queue.jobqueue import CLAIM_MAX, JobQueue, Renewal, Turn, new_nonce
 from app.queue.outcome import Outcome
+from app.queue.server_clock import ServerClock
 from workers.alone import Alone
 from workers.asking import Asking
 from workers.attempt import attempt, failed
@@ -140,8 +141,9 @@ class Worker:
         self._follow_ups = FollowUps(self._queue)
         self._stopping = False
         self._signalled = False
-        self._started_at = time.time()
-        self._claimed_at: float | None = None
+        self._clock = ServerClock(self._queue.now)
+        self._started = time.monotonic()
+        self._claimed: float | None = None
         self._held: dict[tuple[int, str], Job] = {}  # claimed and not yet settled
         self._bell = Bell()
         self._alone = Alone(
@@ -216,7 +218,7 @@ class Worker:
         finished = []
         for job, outcome in self._crew.take_finished(CLAIM_MAX):
             if outcome:
-                finished.append(with_follow_ups(job, outcome, time.time()))
+                finished.append(with_follow_ups(job, outcome, self._clock.last_known()))
             else:
                 self._held.pop(job.lease, None)
         return finished
@@ -261,7 +263,7 @@ class Worker:
             else:
                 self._journal.clear()
                 if wanted:
-                    self._claimed_at = time.time()
+                    self._claimed = time.monotonic()
                 for job in turn.jobs:
                     job.leased_at = asked_at
                 return turn
@@ -354,6 +356,7 @@ class Worker:
     # ── What the keeper tells and asks ──────────────────────────────────────────────────────
 
     def _on_renewal(self, renewal: Renewal) -> None:
+        self._clock.now()  # the server answers just now
         if renewal.housekeeping_due:
             self._stand_in.help_out()
         if renewal.work_waits:  # its marker may have died with another worker
@@ -370,6 +373,7 @@ class Worker:
 
     def _presence(self) -> dict[str, object]:
         running = [job for slot in self._crew.slots if (job := slot.job)]
+        moment = self._clock.moment
         return {
             "role": "main",
             "host": socket.gethostname(),
@@ -378,8 +382,8 @@ class Worker:
             "heartbeat_seconds": self._queue.lease_ms / 4000,
             "concurrency": len(self._crew.slots),
             "busy": len(running),
-            "started_at": self._started_at,
-            "claimed_at": self._claimed_at,
+            "started_at": moment(self._started),
+            "claimed_at": None if self._claimed is None else moment(self._claimed),
             "breaker": breaker(),
             "jobs": [
                 {"id": job.id, "job_type": job.job_type, "picked_at": job.picked_at}

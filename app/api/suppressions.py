@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import asdict
 from typing import Any
 
-from flask import Response, request
+from flask import Response, current_app, request
 from marshmallow import Schema, ValidationError
 
 from app.api.answers import answer
@@ -74,7 +73,9 @@ def remove_suppression(address: str) -> Response:
 
 
 def _add(address: str, reason: str | None) -> Response:
-    entry = Suppression(address, reason or USUAL_REASON, time.time(), who())
+    entry = Suppression(
+        address, reason or USUAL_REASON, current_app.extensions["clock"].now(), who()
+    )
     is_new = suppressions().add(entry)
     audit("suppress", address)
     message = "Put on the suppression list" if is_new else "Was on the suppression list already"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from typing import NamedTuple, cast
 
 from flask import current_app, flash, redirect, render_template, request, url_for
 from werkzeug import Response
 
+from app.dashboard import clock
 from app.dashboard.acting import Result, act_on_many, act_on_one
 from app.dashboard.query import BadAddress, address
 from app.dashboard.selection import (
@@ -136,7 +136,7 @@ def _confirmation(asked: _Asked) -> str:
         preview=found,
         filters=described(asked.jobs.query),
         back=_address_of(asked.jobs.query, asked.jobs.origin),
-        now=time.time(),
+        now=clock.now(),
     )
 
 

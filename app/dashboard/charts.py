@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import Response, current_app, render_template, request
 
+from app.dashboard import clock
 from app.dashboard.chart_paths import HEIGHT, WIDTH, bar_width, line, maximum, stacked_bars
 from app.dashboard.chart_series import Step, steps, together
 from app.dashboard.counters import counters
@@ -93,7 +94,7 @@ def charts_page(window: Window = WINDOWS["hour"], *, in_full: bool = False) -> d
         "in_full": in_full,
         "box": f"0 0 {WIDTH} {HEIGHT}",
         "charts_tag": tag,
-        "now": time.time(),
+        "now": clock.now(),
     }
 
 

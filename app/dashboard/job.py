@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from flask import Response, abort, current_app, render_template
 
-from app.dashboard import mail_preview, payload
+from app.dashboard import clock, mail_preview, payload
 from app.dashboard.polls import unless_seen
 from app.dashboard.presence import alive_main_workers
 from app.dashboard.suppressed import suppression_note
@@ -80,7 +79,7 @@ def _live_part(job_id: int) -> str:
 
 def job_page(job_id: int) -> dict[str, Any]:
     """What the live part shows. Reads no payload. Raises JobNotFound."""
-    inspector, now = _inspector(), time.time()
+    inspector, now = _inspector(), clock.now()
     tag = _tag()  # before the job: a change in between shows with the next poll
     found = _without_payload(job_id)
     attempts = inspector.attempts(job_id)[::-1]
@@ -151,7 +150,7 @@ def _is_unconfirmed(job: Job) -> bool:
 
 
 def _tag() -> str:
-    return f"{_inspector().revision()}.{int(time.time() // FRESH_SECONDS)}"
+    return f"{_inspector().revision()}.{int(clock.now() // FRESH_SECONDS)}"
 
 
 def _id(text: str) -> int:

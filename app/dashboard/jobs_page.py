@@ -10,6 +10,7 @@ from typing import Any
 
 from flask import current_app, url_for
 
+from app.dashboard import clock
 from app.dashboard.attention import notices
 from app.dashboard.query import PAGE_SIZES, address
 from app.queue.inspector import LOOK_MAX, Inspector, JobQuery, Page
@@ -55,7 +56,7 @@ def jobs_table(query: JobQuery, revision: int) -> dict[str, Any]:
         "last_page": max(1, -(-page.total // query.limit)),
         "columns": COLUMNS,
         "page_sizes": PAGE_SIZES,
-        "now": time.time(),
+        "now": clock.now(),
         "link": _linker(query),
         "further": _further(page),
         "fields": list(address(query).items()),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from flask import current_app, request, url_for
+
+from app.dashboard import clock
 
 
 class PageLink(NamedTuple):
@@ -33,7 +34,7 @@ def page_exists(endpoint: str) -> bool:
 
 def server_time() -> float:
     """Seconds since the epoch. A browser whose clock is wrong shows right ages nevertheless."""
-    return time.time()
+    return clock.now()
 
 
 def _stands_under(url: str) -> bool:

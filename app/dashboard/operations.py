@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from flask import Response as FlaskResponse
 from flask import current_app, flash, redirect, render_template, url_for
 from werkzeug import Response
 
+from app.dashboard import clock
 from app.dashboard.actions import SEE_OTHER, operations_store
 from app.dashboard.polls import unless_seen
 from app.dashboard.query import address
@@ -71,7 +71,7 @@ def recent_operations() -> dict[str, Any]:
     found = operations_store().recent(RECENT)
     return {
         "operations": [_shown(one) for one in found],
-        "now": time.time(),
+        "now": clock.now(),
         "operations_tag": tag,
     }
 
@@ -80,7 +80,7 @@ def one_operation(operation_id: int) -> dict[str, Any]:
     """What the page of one operation needs. Raises OperationNotFound."""
     tag = _tag()
     found = _shown(operations_store().get(operation_id))
-    return found | {"now": time.time(), "operation_tag": tag}
+    return found | {"now": clock.now(), "operation_tag": tag}
 
 
 def _tag() -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from flask import current_app, flash, redirect, render_template, request, url_for
 from werkzeug import Response
 from werkzeug.datastructures import MultiDict
 
+from app.dashboard import clock
 from app.dashboard.actions import SEE_OTHER
 from app.dashboard.query import TEXT_MAX, BadAddress
 from app.dashboard.views import bp
@@ -35,7 +35,7 @@ def add_suppression() -> Response:
         flash(f"Nothing was added. {error}", "refused")
         return _back()
     reason = request.form.get("reason", "").strip() or USUAL_REASON
-    entry = Suppression(address, reason, time.time(), who())
+    entry = Suppression(address, reason, clock.now(), who())
     is_new = _store().add(entry)
     audit("suppress", address)
     flash(
@@ -69,7 +69,7 @@ def suppressions_page(q: str | None, number: int) -> dict[str, Any]:
         "first": (number - 1) * ROWS_ON_PAGE + 1,
         "last_page": max(1, -(-page.total // ROWS_ON_PAGE)),
         "is_on": current_app.extensions["config"].mail_suppression,
-        "now": time.time(),
+        "now": clock.now(),
     }
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from flask import Response, current_app, render_template
 
+from app.dashboard import clock
 from app.dashboard.polls import tag_of, unless_seen
 from app.dashboard.presence import Presence
 from app.dashboard.views import bp
@@ -33,7 +33,7 @@ def workers_partial() -> Response:
 def workers_page() -> dict[str, Any]:
     """Main workers first, each group by name."""
     inspector = _inspector()
-    now, tag = time.time(), _tag()  # before the workers: what comes in between shows next time
+    now, tag = clock.now(), _tag()  # before the workers: what comes in between shows next time
     found = [Presence(worker, now) for worker in inspector.workers()]
     alive = [worker for worker in found if not worker.is_silent]
     shown = [worker for worker in found if not worker.is_dead]
@@ -54,7 +54,7 @@ def workers_page() -> dict[str, Any]:
 
 
 def _tag() -> str:
-    return tag_of(_inspector().heartbeats(), int(time.time() // FRESH_SECONDS))
+    return tag_of(_inspector().heartbeats(), int(clock.now() // FRESH_SECONDS))
 
 
 def _inspector() -> Inspector:

@@ -66,14 +66,23 @@ def schedule_of(
     now: Callable[[], float],
     rng: random.Random,
 ) -> Schedule:
-    """`max_retries` is MAX_RETRIES. It and the job's own replace the limit of 48 hours."""
+    """`max_retries` is MAX_RETRIES. It and the job's own replace the limit of 48 hours.
+
+    This machine's clock may be wrong; the attempt began when the server says that the job was
+    picked, and `now` only tells how long ago that was.
+    """
+    ahead = 0.0 if job.picked_at is None else job.picked_at - now()
+
+    def server_now() -> float:
+        return now() + ahead
+
     return Schedule(
         failures=job.retry_count,
-        first_attempt_at=_first_attempt_at(job, now()),
+        first_attempt_at=_first_attempt_at(job, server_now()),
         base_seconds=base_seconds,
         expires_at=expires_at,
         is_limited=job.max_retries is None and max_retries is None,
-        now=now,
+        now=server_now,
         rng=rng,
     )
 

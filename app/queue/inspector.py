@@ -257,6 +257,10 @@ class Inspector:
         with unavailable_as_queue_error():
             return int(self._client.hget(self.keys.meta, "revision") or 0)
 
+    def now(self) -> float:
+        """The server's time, in seconds since the epoch."""
+        return self._now_ms() / 1000
+
     def _now_ms(self) -> int:
         return int(self._scripts.call("now"))
 

@@ -168,6 +168,10 @@ class JobQueue:
         with unavailable_as_queue_error():
             self._client.hset(self.keys.meta, "checked", "1")
 
+    def now(self) -> float:
+        """The server's time, in seconds since the epoch."""
+        return int(self._scripts.call("now")) / 1000
+
     # ── From a worker ───────────────────────────────────────────────────────────────────────
 
     def turn(

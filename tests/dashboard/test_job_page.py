@@ -46,7 +46,7 @@ def test_the_page_shows_what_is_known_of_a_job(http: FlaskClient, queue: JobQueu
 def test_page_and_partial_show_the_same(
     http: FlaskClient, submit: Submit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.dashboard.job.time.time", lambda: 1_750_000_000.0)
+    monkeypatch.setattr("app.dashboard.clock.now", lambda: 1_750_000_000.0)
     job_id = submit()
 
     page = http.get(f"/dashboard/jobs/{job_id}").text
@@ -62,7 +62,7 @@ def test_page_and_partial_show_the_same(
 def test_a_poll_is_answered_304_until_something_changes(
     http: FlaskClient, queue: JobQueue, submit: Submit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.dashboard.job.time.time", lambda: 1_750_000_000.0)
+    monkeypatch.setattr("app.dashboard.clock.now", lambda: 1_750_000_000.0)
     url = f"/dashboard/partials/job/{submit()}"
     tag = http.get(url).headers["HX-PTag"]
 
@@ -79,7 +79,7 @@ def test_a_poll_is_answered_again_when_a_worker_may_have_fallen_silent(
     http: FlaskClient, submit: Submit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1_750_000_000.0
-    monkeypatch.setattr("app.dashboard.job.time.time", lambda: now)
+    monkeypatch.setattr("app.dashboard.clock.now", lambda: now)
     url = f"/dashboard/partials/job/{submit()}"
     tag = http.get(url).headers["HX-PTag"]
 

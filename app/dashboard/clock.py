@@ -1,0 +1,13 @@
+"""What time it is, for ages and distances on pages."""
+
+from __future__ import annotations
+
+from flask import current_app
+
+from app.queue.server_clock import ServerClock
+
+
+def now() -> float:
+    """Seconds since the epoch by the Redis server's clock, as all times of jobs are."""
+    found: ServerClock = current_app.extensions["clock"]
+    return found.now()

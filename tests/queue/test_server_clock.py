@@ -1,0 +1,65 @@
+"""The time as the server has it."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.queue.errors import QueueUnavailable
+from app.queue.server_clock import ASK_AGAIN_SECONDS, ASK_EVERY_SECONDS, ServerClock
+
+
+class World:
+    """A server whose clock is an hour before this machine's."""
+
+    def __init__(self) -> None:
+        self.passed = 0.0
+        self.offset = -3600.0
+        self.asked = 0
+        self.away = False
+        self.clock = ServerClock(self.ask, monotonic=lambda: 50 + self.passed, own=self.own)
+
+    def own(self) -> float:
+        return 1_800_000_000 + self.passed
+
+    def ask(self) -> float:
+        self.asked += 1
+        if self.away:
+            raise QueueUnavailable("away")
+        return self.own() + self.offset
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def test_it_is_the_server_s_time_asked_seldom(world: World) -> None:
+    assert world.clock.now() == world.own() - 3600
+    world.passed = ASK_EVERY_SECONDS - 1
+    assert world.clock.now() == world.own() - 3600
+    assert world.asked == 1
+    world.passed, world.offset = ASK_EVERY_SECONDS, 5.0
+    assert world.clock.now() == world.own() + 5
+    assert world.asked == 2
+
+
+def test_while_the_server_is_away_the_last_difference_holds(world: World) -> None:
+    world.clock.now()
+    world.away, world.passed = True, ASK_EVERY_SECONDS
+    assert world.clock.now() == world.own() - 3600
+
+
+def test_those_in_a_hurry_get_the_last_known_time(world: World) -> None:
+    assert world.clock.last_known() == world.own() - 3600
+    world.passed = 10 * ASK_EVERY_SECONDS
+    assert world.clock.last_known() == world.own() - 3600
+    assert world.clock.moment(50) == 1_800_000_000 - 3600
+    assert world.asked == 1
+
+
+def test_without_an_answer_it_is_this_machine_s_time_and_asked_again_soon(world: World) -> None:
+    world.away = True
+    assert world.clock.now() == world.clock.now() == world.own()
+    assert world.asked == 1
+    world.away, world.passed = False, ASK_AGAIN_SECONDS
+    assert world.clock.now() == world.own() - 3600
