@@ -42,6 +42,15 @@ def soak_poison(job: Job) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+@job_type("soak_once_failing")
+def soak_once_failing(job: Job) -> None:
+    """Fails the first time."""
+    if not job.retry_count:
+        raise RuntimeError("the first time")
+    note(job, "started")
+    note(job, "finished")
+
+
 def note(job: Job, what: str) -> None:
     """One write with O_APPEND: lines of several processes don't mix, and a kill loses none."""
     os.write(_log(), f"{job.id} {os.getpid()} {what} {time.time():.6f}\n".encode())

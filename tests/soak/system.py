@@ -249,16 +249,19 @@ def running_system(
     server_options: tuple[str, ...] = (),
     lease_seconds: float = 2,
     with_server: bool = True,
+    url: str | None = None,
     **settings: str,
 ) -> Iterator[System]:
     """A system of which only the Redis server runs. `settings` go to every process.
 
     `server_options` are more of the server's command line (`"--appendfsync", "always"`).
     `with_server=False`: the supervisor that is started in it brings its own, as `make run` does.
+    `url`: it is on other servers, which `settings` name; none is started for it.
     When the block raises, the folder with all logs stays, and the error names it.
     """
     folder = Path(tempfile.mkdtemp(prefix="mailroom-soak-", dir="/tmp"))
     server, port = OwnServer(folder), free_port()
+    with_server = with_server and url is None
     if with_server:
         server.start(*server_options)
         settings.setdefault("REDIS_URL", server.url)
@@ -271,7 +274,7 @@ def running_system(
         "PORT": str(port),
         **settings,
     }
-    client = connect(server.url, name="soak", timeout_seconds=30)
+    client = connect(url or server.url, name="soak", timeout_seconds=30)
     queue = JobQueue(client, lease_ms=int(lease_seconds * 1000))
     system = System(folder, server, settings, port, client, queue, Inspector(client))
     try:
