@@ -9,8 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
-
 from tests.soak.judge import Verdict
 from tests.soak.outage import figures, first_answer, now, resumed_after, soak_jobs, verdict_of
 from tests.soak.scenario import sizes

@@ -63,8 +63,8 @@ def test_a_full_server_refuses_submissions_and_nothing_else(
             submitter.stop()
         wait_until(lambda: system.counts()[Status.PENDING] == 0, "all are done", 600)
         note(
-            f"6: {accepted} jobs in {size.megabytes} MB; drained in {drained_after:.1f} s, submissions "
-            f"back {accepted_after:.2f} s after the first trim"
+            f"6: {accepted} jobs in {size.megabytes} MB; drained in {drained_after:.1f} s, "
+            f"submissions back {accepted_after:.2f} s after the first trim"
         )
         verdict = judge(verdict_of(system, "6 Redis full", soak_seed, submitter, now() - freed_at))
         assert verdict.ran_twice == 0
