@@ -145,7 +145,7 @@ def assert_pages_are_right(system: System) -> None:
     for path in ("/dashboard", "/dashboard/workers"):
         with urllib.request.urlopen(f"http://127.0.0.1:{system.port}{path}", timeout=15) as found:
             page = found.read().decode()
-        moments = re.findall(r'<time datetime="?([^">]+)"?>', page)
+        moments = re.findall(r'<time[^>]* datetime="?([^">\s]+)', page)
         assert moments, path
         for moment in moments:
             seconds = datetime.fromisoformat(moment).timestamp()
