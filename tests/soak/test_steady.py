@@ -127,9 +127,8 @@ def compare(samples: list[Sample], note: Callable[[str], None]) -> list[str]:
             statistics.median(sample.memory[name] for sample in part if name in sample.memory)
             for part in (second, last)
         )
-        line = (
-            f"13 {name}: {before / 1e6:.1f} MB, then {after / 1e6:.1f} ({after / before - 1:+.1%})"
-        )
+        growth = after / before - 1
+        line = f"13 {name}: {before / 1e6:.1f} MB, then {after / 1e6:.1f} ({growth:+.1%})"
         if growth > GROWTH_MAX:
             problems.append(line)
         if name in second[0].descriptors:
