@@ -177,6 +177,19 @@ def test_redis_hanging_is_503_within_2_seconds(
     assert time.monotonic() - started < 2
 
 
+def test_what_no_replica_confirms_is_503_and_says_how_to_repeat_it(
+    config: Config, client: redis.Redis
+) -> None:
+    """`client`'s server has no replica."""
+    http = create_app(replace(config, durability="replicated"), client=client).test_client()
+
+    response = http.post("/api/process_query", json={"job_type": "web_noop", "payload": "{}"})
+
+    assert response.status_code == 503
+    assert response.headers["Retry-After"] == "2"
+    assert response.json is not None and "same Idempotency-Key" in response.json["message"]
+
+
 def test_the_process_is_alive_without_redis(config: Config, closed_redis: str) -> None:
     http = create_app(replace(config, redis_url=closed_redis)).test_client()
 
