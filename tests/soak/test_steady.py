@@ -64,44 +64,50 @@ def test_nothing_grows_under_a_steady_load(
         system.start_retry_worker()
         system.start_worker()
         system.wait_for_workers(1)
-        samples, submitted = work(system, load)
-        wait_until(lambda: system.totals()["succeeded"] >= submitted, "all are done", 120)
-        log, totals = system.log(), system.totals()
+        samples, accepted, sent = work(system, load)
+        wait_until(lambda: set(accepted) <= set(system.log().finished), "all are done", 120)
+        log = system.log()
         judge(
             Verdict(
                 f"13 {load.seconds / 60:.3g} min at {load.per_second}/s",
                 soak_seed,
-                submitted=submitted,
-                answered=submitted,
+                submitted=sent,
+                answered=len(accepted),
                 finished=len(log.finished),
-                lost=submitted - totals["succeeded"],
+                lost=len(set(accepted) - set(log.finished)),
                 ran_twice=len(log.ran_twice),
                 done_twice=len(log.done_twice),
                 suspected=system.suspected(),
                 recovery_seconds=0,
             )
         )
-        assert len(log.finished) == submitted
         problems = compare(samples, note)
         if load.is_judged:
             assert not problems
 
 
-def work(system: System, load: Load) -> tuple[list[Sample], int]:
-    """Submits for as long as wanted, and looks at all processes now and then."""
+def work(system: System, load: Load) -> tuple[list[Sample], list[int], int]:
+    """Submits for as long as wanted, and looks at all processes now and then.
+
+    Returns what it saw, the ids of the accepted jobs, and how many were sent.
+    """
     samples: list[Sample] = []
-    submitted, began = 0, now()
+    accepted: list[int] = []
+    sent, began = 0, now()
     while (passed := now() - began) < load.seconds:
-        wanted = int(passed * load.per_second) - submitted
+        wanted = min(250, int(passed * load.per_second) - sent)
         if wanted >= 10:
-            # Without keys: those are remembered for a day, on purpose.
-            submitted += len(
-                system.submit([{"job_type": "soak", "payload": {"seconds": 0.01}}] * wanted)
-            )
+            jobs = [{"job_type": "soak", "payload": {"seconds": 0.01}}] * wanted
+            # Without keys: those are remembered for a day, on purpose. What is refused, as on a
+            # machine so busy that Redis answers late, is not sent again.
+            _, answer = system.request("POST", "/api/jobs/batch", {"jobs": jobs})
+            found = [result["query_id"] for result in answer.get("results", ())]
+            accepted += [job_id for job_id in found if job_id]
+            sent += wanted
         if passed >= len(samples) * load.seconds / load.samples:
             samples.append(look(system))
         time.sleep(0.05)
-    return samples, submitted
+    return samples, accepted, sent
 
 
 def look(system: System) -> Sample:
