@@ -74,6 +74,7 @@ class RetryWorker:
         if now < self._say_at:
             return
         self._say_at = now + self._queue.lease_ms / 1000 / 4
+        self._clock.now()  # or what follows would be this machine's time
         presence = {
             "role": "retry",
             "host": socket.gethostname(),

@@ -356,7 +356,6 @@ class Worker:
     # ── What the keeper tells and asks ──────────────────────────────────────────────────────
 
     def _on_renewal(self, renewal: Renewal) -> None:
-        self._clock.now()  # the server answers just now
         if renewal.housekeeping_due:
             self._stand_in.help_out()
         if renewal.work_waits:  # its marker may have died with another worker
@@ -373,6 +372,7 @@ class Worker:
 
     def _presence(self) -> dict[str, object]:
         running = [job for slot in self._crew.slots if (job := slot.job)]
+        self._clock.now()  # or what follows would be this machine's time
         moment = self._clock.moment
         return {
             "role": "main",

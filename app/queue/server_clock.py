@@ -5,18 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from app.queue.errors import QueueError
-
 ASK_EVERY_SECONDS = 60.0
-ASK_AGAIN_SECONDS = 10.0  # when the server was away
 
 
 class ServerClock:
-    """Seconds since the epoch, by the server's clock. Raises nothing.
+    """Seconds since the epoch, by the server's clock.
 
     All times of jobs are the server's, so what is compared with them must be, too. `ask` gives the
-    server's time and may raise QueueError: then the last known difference holds, or this machine's
-    clock. Any number of threads may use it.
+    server's time. Any number of threads may use it.
     """
 
     def __init__(
@@ -32,18 +28,16 @@ class ServerClock:
         self._ask_at = 0.0
 
     def now(self) -> float:
-        """Asks the server once a minute."""
-        if self._monotonic() >= self._ask_at:
+        """Asks the server once a minute. Raises what `ask` raises."""
+        if self._ahead is None or self._monotonic() >= self._ask_at:
+            self._ahead = self._ask() - self._monotonic()
             self._ask_at = self._monotonic() + ASK_EVERY_SECONDS
-            try:
-                self._ahead = self._ask() - self._monotonic()
-            except QueueError:
-                self._ask_at = self._monotonic() + ASK_AGAIN_SECONDS
-        return self._own() if self._ahead is None else self._ahead + self._monotonic()
+        return self._ahead + self._monotonic()
 
     def last_known(self) -> float:
-        """The same for those who must not wait for the server: asks only until it was answered."""
-        return self.now() if self._ahead is None else self._ahead + self._monotonic()
+        """The same for those who must not wait for the server: asks and raises nothing. Until the
+        server has been asked, it is this machine's time."""
+        return self._own() if self._ahead is None else self._ahead + self._monotonic()
 
     def moment(self, monotonic: float) -> float:
         """When the monotonic clock stood there, as far as is known."""

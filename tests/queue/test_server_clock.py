@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.queue.errors import QueueUnavailable
-from app.queue.server_clock import ASK_AGAIN_SECONDS, ASK_EVERY_SECONDS, ServerClock
+from app.queue.server_clock import ASK_EVERY_SECONDS, ServerClock
 
 
 class World:
@@ -43,23 +43,18 @@ def test_it_is_the_server_s_time_asked_seldom(world: World) -> None:
     assert world.asked == 2
 
 
-def test_while_the_server_is_away_the_last_difference_holds(world: World) -> None:
-    world.clock.now()
-    world.away, world.passed = True, ASK_EVERY_SECONDS
+def test_who_asks_while_the_server_is_away_hears_of_it(world: World) -> None:
+    world.away = True
+    with pytest.raises(QueueUnavailable):
+        world.clock.now()
+    world.away = False
     assert world.clock.now() == world.own() - 3600
 
 
-def test_those_in_a_hurry_get_the_last_known_time(world: World) -> None:
-    assert world.clock.last_known() == world.own() - 3600
-    world.passed = 10 * ASK_EVERY_SECONDS
+def test_those_in_a_hurry_get_the_last_known_time_and_ask_nobody(world: World) -> None:
+    assert world.clock.last_known() == world.own()
+    world.clock.now()
+    world.passed, world.away = 10 * ASK_EVERY_SECONDS, True
     assert world.clock.last_known() == world.own() - 3600
     assert world.clock.moment(50) == 1_800_000_000 - 3600
     assert world.asked == 1
-
-
-def test_without_an_answer_it_is_this_machine_s_time_and_asked_again_soon(world: World) -> None:
-    world.away = True
-    assert world.clock.now() == world.clock.now() == world.own()
-    assert world.asked == 1
-    world.away, world.passed = False, ASK_AGAIN_SECONDS
-    assert world.clock.now() == world.own() - 3600
