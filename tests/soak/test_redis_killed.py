@@ -40,7 +40,7 @@ class Outages:
 @pytest.mark.parametrize("fsync", ["everysec", "always"])
 @sizes(
     short=Outages(600, 150, 3, lease_seconds=2, long_outage_seconds=2.2, workers=1),
-    long=Outages(30_000, 250, 30, lease_seconds=5, long_outage_seconds=8, workers=2),
+    long=Outages(9_000, 60, 30, lease_seconds=5, long_outage_seconds=8, workers=2),
 )
 def test_no_job_is_lost_when_the_server_is_killed_under_load(
     size: Outages,
