@@ -29,7 +29,7 @@ from tests.soak.system import running_system
 
 @dataclass(frozen=True, slots=True)
 class Outages:
-    jobs: int
+    jobs: int  # at most: submitted until the last kill
     per_second: float
     kills: int
     lease_seconds: float
@@ -39,8 +39,8 @@ class Outages:
 
 @pytest.mark.parametrize("fsync", ["everysec", "always"])
 @sizes(
-    short=Outages(600, 150, 3, lease_seconds=2, long_outage_seconds=2.2, workers=1),
-    long=Outages(9_000, 60, 30, lease_seconds=5, long_outage_seconds=8, workers=2),
+    short=Outages(3_000, 150, 3, lease_seconds=2, long_outage_seconds=2.2, workers=1),
+    long=Outages(60_000, 60, 30, lease_seconds=5, long_outage_seconds=8, workers=2),
 )
 def test_no_job_is_lost_when_the_server_is_killed_under_load(
     size: Outages,
@@ -74,8 +74,8 @@ def test_no_job_is_lost_when_the_server_is_killed_under_load(
                 accepted_after.append(first_answer(submitter, 200, ready_at))
                 resumed.append(resumed_after(system, ready_time))
             last_at = now()
-            submitter.join(size.jobs / size.per_second * 4 + 60)
-        system.wait_until_final(len(submitter.answered), 120)
+            submitter.stop()
+        system.wait_until_final(sum(system.counts().values()), 120)
         verdict = judge(
             verdict_of(
                 system,
@@ -90,7 +90,7 @@ def test_no_job_is_lost_when_the_server_is_killed_under_load(
             f"until 200 {figures(accepted_after)}, until a job begins {figures(resumed)}, "
             f"slowest 503 {longest(submitter, 503):.2f}"
         )
-        assert verdict.finished == verdict.answered == size.jobs
+        assert verdict.finished == verdict.answered
         assert verdict.ran_twice == 0, "an outage longer than the lease must not send all again"
         assert all(part.runs for part in parts), "no worker needs a restart"
 
