@@ -26,7 +26,7 @@ class Weather:
 
 @sizes(
     short=Weather(600, cut=0.05, hang=0.01, latency_seconds=0.01, lease_seconds=60),
-    long=Weather(10_000, cut=0.05, hang=0.005, latency_seconds=0.2, lease_seconds=3600),
+    long=Weather(2_000, cut=0.05, hang=0.005, latency_seconds=0.2, lease_seconds=3600),
 )
 def test_lost_answers_neither_lose_nor_double_anything(
     size: Weather,
