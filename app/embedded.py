@@ -50,7 +50,7 @@ def server_command(binary: Path, directory: Path, socket: Path) -> list[str]:
         "databases": "1",
         "logfile": SERVER_LOG,
         "appendonly": "yes",
-        "appendfsync": "everysec",
+        "appendfsync": "no",  # `app/supervisor/syncing.py` does it each second, without delays
         "save": "",
         "maxmemory-policy": "noeviction",
         # Large deletions (trim, bulk delete) are freed in the background, not between two replies.

@@ -1,4 +1,4 @@
-"""python -m app.supervisor.leash LEASH_FD LOCK_FD COMMAND…: runs the embedded server.
+"""python -m app.supervisor.leash LEASH_FD LOCK_FD FOLDER COMMAND…: runs the embedded server.
 
 The supervisor, the API and the workers hold the other end of the leash, a pipe. When the last of
 them is gone, however they ended, the server ends too: after a `kill -9` of the supervisor the
@@ -12,17 +12,20 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from app.supervisor.inbox import SignalInbox
 from app.supervisor.parent_death import end_with_parent
+from app.supervisor.syncing import Syncing
 
 
 def main(argv: list[str]) -> int:
-    leash_fd, lock_fd, command = int(argv[1]), int(argv[2]), argv[3:]
+    leash_fd, lock_fd, folder, command = int(argv[1]), int(argv[2]), Path(argv[3]), argv[4:]
     inbox = SignalInbox({signal.SIGTERM, signal.SIGCHLD})
     os.set_blocking(leash_fd, False)
     # The server holds the lock as well, so no second one can ever open the same files.
     server = spawn_server(command, pass_fds=(lock_fd,))
+    Syncing(folder / "appendonlydir").start()
     leash: int | None = leash_fd
     while server.poll() is None:
         signals = inbox.wait(None, also=leash)

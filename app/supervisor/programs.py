@@ -101,6 +101,7 @@ def _server_program(config: Config, leash_fd: int, lock_fd: int) -> Program:
         (leash_fd, lock_fd),
         str(leash_fd),
         str(lock_fd),
+        str(folder.resolve()),
         *command,
         signal_at_parent_death=None,
     )

@@ -29,13 +29,15 @@ def verdict_of(
 ) -> Verdict:
     """When all is final."""
     log = system.log()
+    # A server that forgot a job gives its id to another.
+    given_again = len(submitter.answered) - len(set(submitter.answered))
     return Verdict(
         scenario,
         seed,
         submitted=submitter.submitted,
         answered=len(submitter.answered),
         finished=len(set(log.finished) & set(submitter.answered)),
-        lost=len(lost_jobs(submitter.answered, log.finished, system.inspector)),
+        lost=len(lost_jobs(submitter.answered, log.finished, system.inspector)) + given_again,
         ran_twice=len(log.ran_twice),
         done_twice=len(log.done_twice),
         suspected=system.suspected(),

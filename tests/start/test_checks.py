@@ -85,7 +85,7 @@ def test_only_this_user_reaches_the_server(server: RedisServer) -> None:
 def test_the_server_is_started_so_that_it_keeps_jobs(client: redis.Redis) -> None:
     wanted = {
         "appendonly": "yes",
-        "appendfsync": "everysec",
+        "appendfsync": "no",
         "maxmemory-policy": "noeviction",
         "port": "0",
         "save": "",
