@@ -99,12 +99,12 @@ def test_any_change_of_the_queue_makes_a_new_answer(
 def test_a_heartbeat_makes_a_new_answer_and_so_does_silence(
     web: FlaskClient, real_app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.dashboard.workers.time.time", lambda: 1_800_000_000.0)
+    monkeypatch.setattr("app.dashboard.clock.now", lambda: 1_800_000_000.0)
     tag = tag_of(web, WORKERS)
 
     real_app.extensions["queue"].renew("w1", [], {"role": "main", "host": "mail-7"})
     spoke = web.get(WORKERS, headers={"HX-PTag": tag})
-    monkeypatch.setattr("app.dashboard.workers.time.time", lambda: 1_800_000_016.0)
+    monkeypatch.setattr("app.dashboard.clock.now", lambda: 1_800_000_016.0)
     later = web.get(WORKERS, headers={"HX-PTag": spoke.headers["HX-PTag"]})
 
     assert "mail-7" in spoke.text
