@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 from flask import current_app, render_template, request
 
+from app.dashboard import clock
 from app.dashboard.query import BadAddress
 from app.dashboard.views import bp
 from app.queue.audit import Audit
@@ -34,5 +34,5 @@ def audit_page(before: str | None) -> dict[str, Any]:
         "older": entries[ROWS_ON_PAGE - 1].id if len(entries) > ROWS_ON_PAGE else None,
         "is_newest": not before,
         "total": found.count(),
-        "now": time.time(),
+        "now": clock.now(),
     }
