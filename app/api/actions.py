@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict
 from typing import Any
 
 from flask import Response, current_app, request
@@ -12,9 +12,9 @@ from app.api.action_schemas import JobsAction
 from app.api.answers import answer
 from app.api.errors import ApiError, InvalidFields, by_field
 from app.api.submission import read_body
-from app.api.views import ID_MAX, bp, inspector
+from app.api.views import ID_MAX, bp
 from app.queue.errors import OperationNotFound
-from app.queue.inspector import LOOK_MAX, JobQuery
+from app.queue.inspector import JobQuery
 from app.queue.job import Priority, Status
 from app.queue.operations import Operation, Operations
 from app.security.acting import audit, who
@@ -37,12 +37,11 @@ def act_on_jobs() -> Response:
     fields = _read(read_body(request))
     query = _query(fields["filter"])
     if fields["dry_run"]:
-        page = inspector().page(replace(query, look=LOOK_MAX))
-        found = {"total": page.total, "complete": page.complete}
-        data = {"action": fields["action"], "filter": fields["filter"]} | found
+        found = _operations().preview(fields["action"], query)
+        data = {"action": fields["action"], "filter": fields["filter"], **asdict(found)}
         return answer("Nothing was done: this is a dry run", data=data)
     operation_id = _operations().start(fields["action"], query, who())
-    audit(fields["action"], f"{_in_words(query)}, operation {operation_id}")
+    audit(fields["action"], f"{query.in_words}, operation {operation_id}")
     return answer("Operation started", data=_data(_operations().get(operation_id)))
 
 
@@ -104,7 +103,7 @@ def _data(found: Operation) -> dict[str, Any]:
     return {
         "id": found.id,
         "action": found.action,
-        "filter": _filters(found.query),
+        "filter": found.query.filters,
         "by": found.by,
         "status": found.status,
         "total": found.total,
@@ -113,22 +112,6 @@ def _data(found: Operation) -> dict[str, Any]:
         "created_at": found.created_at,
         "finished_at": found.finished_at,
     }
-
-
-def _filters(query: JobQuery) -> dict[str, str]:
-    filters = {
-        "status": query.status,
-        "job_type": query.job_type,
-        "priority": query.priority,
-        "tag": query.tag,
-        "q": query.q,
-    }
-    return {name: value for name, value in filters.items() if value}
-
-
-def _in_words(query: JobQuery) -> str:
-    filters = ", ".join(f"{name} {value}" for name, value in _filters(query).items())
-    return f"all jobs with {filters}" if filters else "all jobs"
 
 
 def _operations() -> Operations:

@@ -62,6 +62,7 @@ ANSWERS: dict[str, Schema] = {
             "action": {"enum": ["retry", "cancel", "delete"]},
             "filter": _FILTER,
             "total": {**_COUNT, "description": "How many match now."},
+            "able": {**_COUNT, "description": "How many of them would be acted on."},
             "complete": {"type": "boolean", "description": "False: more may match."},
         }
     ),

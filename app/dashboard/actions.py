@@ -127,7 +127,7 @@ def _after_retry(job_id: int) -> str:
 
 def _confirmation(asked: _Asked) -> str:
     inspector: Inspector = current_app.extensions["inspector"]
-    found = preview(inspector, asked.jobs, asked.action)
+    found = preview(inspector, operations_store(), asked.jobs, asked.action)
     return render_template(
         "dashboard/confirm.html",
         action=asked.action,

@@ -9,8 +9,9 @@ from werkzeug.datastructures import MultiDict
 
 from app.dashboard.query import BadAddress, address, job_query
 from app.dashboard.verbs import VERBS, Action
-from app.queue.inspector import LOOK_MAX, Inspector, JobQuery
-from app.queue.job import Job, Status
+from app.queue.inspector import Inspector, JobQuery
+from app.queue.job import Job
+from app.queue.operations import Operations
 
 IDS_MAX = 200
 LISTED = 10
@@ -46,13 +47,13 @@ class Selection:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What an action would find. `able` is None where counting it would cost too much.
+    """What an action would find; the status of `able` of the jobs allows it.
 
     `complete` is False where more jobs may match than `total`.
     """
 
     total: int
-    able: int | None
+    able: int
     jobs: list[Job]
     missing: list[int]
     complete: bool = True
@@ -81,9 +82,11 @@ def origin(form: MultiDict[str, str]) -> int | None:
     return None if found is None else _ids([found])[0]
 
 
-def preview(inspector: Inspector, found: Selection, action: Action) -> Preview:
+def preview(
+    inspector: Inspector, operations: Operations, found: Selection, action: Action
+) -> Preview:
     if found.ids is None:
-        return _preview_of_query(inspector, found.query, action)
+        return _preview_of_query(inspector, operations, found.query, action)
     return _preview_of_ids(inspector, found.ids, action)
 
 
@@ -124,17 +127,9 @@ def _preview_of_ids(inspector: Inspector, ids: tuple[int, ...], action: Action) 
     return Preview(len(ids), able, jobs[:LISTED], missing)
 
 
-def _preview_of_query(inspector: Inspector, query: JobQuery, action: Action) -> Preview:
-    page = inspector.page(replace(query, page=1, limit=LISTED, look=LOOK_MAX))
-    able = _able(inspector, query, action, page.total)
-    return Preview(page.total, able, page.jobs, [], page.complete)
-
-
-def _able(inspector: Inspector, query: JobQuery, action: Action, total: int) -> int | None:
-    statuses = VERBS[action].statuses
-    if query.status:
-        return total if query.status in statuses else 0
-    if query.tag or query.q:
-        return None
-    counts = inspector.counts(job_type=query.job_type, priority=query.priority)
-    return sum(counts[status] for status in Status if status in statuses)
+def _preview_of_query(
+    inspector: Inspector, operations: Operations, query: JobQuery, action: Action
+) -> Preview:
+    found = operations.preview(action, query)
+    jobs = inspector.page(replace(query, page=1, limit=LISTED)).jobs
+    return Preview(found.total, found.able, jobs, [], found.complete)

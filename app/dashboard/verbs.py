@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import get_args
 
-from app.queue.job import DELETABLE, TRANSITIONS, Job, Status
-from app.queue.operations import Action
+from app.queue.job import Job, Status
+from app.queue.operations import ACTS_ON, Action
 
 __all__ = ["ACTIONS", "VERBS", "Action", "Verb", "actions_for", "actions_in"]
 
@@ -29,20 +29,19 @@ VERBS: dict[Action, Verb] = {
         done="Retried",
         effect="They become pending now, whatever their attempts so far. Mail goes to nobody "
         "who has it already or is on the suppression list.",
-        statuses=TRANSITIONS["retry"][0],
+        statuses=ACTS_ON["retry"],
     ),
     "cancel": Verb(
         label="Cancel",
         done="Cancelled",
         effect="They will not run. Where one is being processed, its worker is asked to stop.",
-        # The worker of a processing job is asked: it decides how the job ends.
-        statuses=TRANSITIONS["cancel"][0] | {Status.PROCESSING},
+        statuses=ACTS_ON["cancel"],
     ),
     "delete": Verb(
         label="Delete",
         done="Deleted",
         effect="They are forgotten with their payload and history. This can't be undone.",
-        statuses=DELETABLE,
+        statuses=ACTS_ON["delete"],
     ),
 }
 

@@ -14,7 +14,7 @@ import redis
 
 from app.queue.connection import unavailable_as_queue_error
 from app.queue.errors import OperationNotFound
-from app.queue.job import Priority, Status
+from app.queue.job import DELETABLE, TRANSITIONS, Priority, Status
 from app.queue.jobqueue import OPERATION_RETENTION_SECONDS, new_nonce
 from app.queue.keys import Keys
 from app.queue.listing import Listing
@@ -23,6 +23,13 @@ from app.queue.scripts import Scripts, script_source
 from app.queue.text import clean_text
 
 Action = Literal["retry", "cancel", "delete"]
+# In which statuses a job can have it done. The worker of a processing job is asked to cancel it: it
+# decides how the job ends.
+ACTS_ON: dict[Action, frozenset[Status]] = {
+    "retry": TRANSITIONS["retry"][0],
+    "cancel": TRANSITIONS["cancel"][0] | {Status.PROCESSING},
+    "delete": DELETABLE,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,18 @@ class Operation:
     finished_at: float | None
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What an action would find now: `total` jobs match, and the status of `able` of them allows it.
+
+    `complete` is False where a tag or search had too many candidates: more may match.
+    """
+
+    total: int
+    able: int
+    complete: bool = True
+
+
 class Operations:
     """Starts and watches the operations behind one key prefix of one server.
 
@@ -64,20 +83,40 @@ class Operations:
         self._scripts = Scripts(client, self._keys.jobs, source)
         self._listing = Listing(client, self._keys, self._scripts, search=search)
 
+    def preview(self, action: Action, query: JobQuery) -> Preview:
+        """How many jobs match, and how many of them would be acted on. Changes nothing."""
+        able, forbidden = ACTS_ON[action], frozenset(Status) - ACTS_ON[action]
+        query = replace(query, page=1, limit=1, look=LOOK_MAX)
+        found = self._listing.page(query, with_payload=False)
+        if query.status:
+            return Preview(found.total, found.total * (query.status in able), found.complete)
+        # A tag or search looks at every candidate each time, so the shorter list is asked for.
+        asked = min(able, forbidden, key=len)
+        pages = [
+            self._listing.page(replace(query, status=s), with_payload=False)
+            for s in sorted(asked)
+        ]
+        counted = min(found.total, sum(page.total for page in pages))
+        return Preview(
+            found.total,
+            counted if asked is able else found.total - counted,
+            found.complete and all(page.complete for page in pages),
+        )
+
     def start(self, action: Action, query: JobQuery, by: str) -> int:
         """Starts an operation on the jobs that match and are there now; returns its id.
 
         It goes from the newest job to the oldest (by a domain or title: in order of those), and
         acts on each that matches when it is reached. Sort and page of `query` don't matter.
         """
-        if action not in ("retry", "cancel", "delete"):
+        if action not in ACTS_ON:
             raise ValueError("action: must be one of retry, cancel, delete.")
         total = self._listing.page(replace(query, look=LOOK_MAX), with_payload=False).total
         answer = self._scripts.call(
             "start_operation",
             new_nonce(),
             action,
-            json.dumps(_filters(query)),
+            json.dumps(query.filters),
             json.dumps(_conditions(query)),
             clean_text(by),
             total,
@@ -110,12 +149,6 @@ class Operations:
                 found = pipe.execute() if ids else []
         pairs = zip(ids, found, strict=True)
         return [_operation_from_fields(int(i), fields) for i, fields in pairs if fields]
-
-
-def _filters(query: JobQuery) -> dict[str, Any]:
-    """The query as people gave it, to be shown again."""
-    names = ("status", "job_type", "priority", "tag", "q")
-    return {name: getattr(query, name) for name in names if getattr(query, name)}
 
 
 def _conditions(query: JobQuery) -> dict[str, Any]:

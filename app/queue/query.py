@@ -65,6 +65,24 @@ class JobQuery:
             raise ValueError(f"look: must be from 1 to {LOOK_MAX}.")
 
     @property
+    def filters(self) -> dict[str, str]:
+        """What was asked for, as people gave it, without order and page."""
+        values = {
+            "status": self.status,
+            "job_type": self.job_type,
+            "priority": self.priority,
+            "tag": self.tag,
+            "q": self.q,
+        }
+        return {name: value for name, value in values.items() if value}
+
+    @property
+    def in_words(self) -> str:
+        """`all jobs with status failed, tag a`, for the audit log."""
+        filters = ", ".join(f"{name} {value}" for name, value in self.filters.items())
+        return f"all jobs with {filters}" if filters else "all jobs"
+
+    @property
     def offset(self) -> int:
         return (self.page - 1) * self.limit
 

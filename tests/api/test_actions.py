@@ -64,6 +64,7 @@ def test_a_dry_run_counts_and_changes_nothing(
             "action": "delete",
             "filter": {"priority": "high"},
             "total": 1,
+            "able": 1,
             "complete": True,
         },
     }

@@ -61,7 +61,7 @@ def test_all_that_match_are_counted_and_shown_before_anything_happens(
     [
         ("/dashboard", "Retry all 3 jobs", "1 can be retried; the other 2 will be skipped."),
         ("/dashboard", "Delete all 3 jobs", "No filter is set: these are all jobs there are."),
-        ("/dashboard?tag=red", "Retry all 2 that match", "whose status forbids it are skipped."),
+        ("/dashboard?tag=red", "Retry all 2 that match", "None of them can be retried now."),
         ("/dashboard?priority=low", "Retry all 2 that match", "None of them can be retried now."),
     ],
 )

@@ -352,3 +352,38 @@ def test_every_chunk_shows_in_the_revision(
     seen.append(int(store.hget("Meta", "revision") or 0))
 
     assert seen == sorted(set(seen))
+
+
+@pytest.mark.parametrize(
+    ("action", "filters", "expected"),
+    [
+        ("retry", {}, (4, 1)),
+        ("cancel", {}, (4, 3)),
+        ("delete", {}, (4, 3)),
+        ("retry", {"status": Status.PENDING}, (1, 0)),
+        ("delete", {"status": Status.PROCESSING}, (1, 0)),
+        ("cancel", {"tag": "a"}, (3, 2)),
+        ("delete", {"tag": "a"}, (3, 2)),
+        ("retry", {"q": "1"}, (1, 1)),
+    ],
+)
+def test_a_preview_tells_those_that_match_from_those_that_it_would_act_on(
+    operations: Operations,
+    queue: JobQueue,
+    action: Any,
+    filters: dict[str, Any],
+    expected: tuple[int, int],
+) -> None:
+    queue.submit("noop", tags=("a",))
+    queue.cancel(1)
+    queue.submit("noop", tags=("a",))
+    claim_one(queue)
+    queue.submit("noop", tags=("a",))
+    queue.submit("noop", delay_ms=1_000)
+
+    found = operations.preview(action, JobQuery(**filters))
+
+    assert (found.total, found.able, found.complete) == (*expected, True)
+    operation_id = operations.start(action, JobQuery(**filters), "tests")
+    run(queue)
+    assert operations.get(operation_id).done == found.able
