@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,6 +20,7 @@ from app.queue.errors import IdempotencyConflict, JobNotFound, LeaseLost, WrongS
 from app.queue.job import Job
 from app.queue.keys import Keys
 from app.queue.outcome import Outcome
+from app.queue.repairing import Repair, RepairStep, repair_size
 from app.queue.schema import check_schema
 from app.queue.scripts import Scripts, script_source
 from app.queue.submission import NewJob, Submitted, pack, unpack
@@ -318,19 +319,21 @@ class JobQueue:
         )
         return bool(running)
 
-    def repair(self) -> list[str]:
+    def repair(self, *, dry_run: bool = False) -> list[str]:
         """Scans the whole store in small steps and mends what contradicts the invariants.
 
         Returns a line for each thing mended or found; an empty list is what it should be.
         """
-        mended = self._scan("records", self.head_start_ms, self._search)
-        with unavailable_as_queue_error():
-            sets = {
-                key
-                for pattern in self.keys.sorted_sets
-                for key in self._client.scan_iter(pattern, 1000)
-            }
-        return mended + [line for key in sorted(sets) for line in self._scan("entries", key)]
+        return [line for step in self.repair_steps(dry_run=dry_run) for line in step.lines]
+
+    def repair_steps(self, *, dry_run: bool = False) -> Iterator[RepairStep]:
+        """The same, step by step. A dry run only says what it would mend first."""
+        options: dict[str, Any] = {"head_start_ms": self.head_start_ms, "search": self._search}
+        return Repair(self._client, self.keys, self._scripts, dry_run=dry_run, **options).steps()
+
+    def repair_size(self) -> int:
+        """About how many entries `repair` looks at."""
+        return repair_size(self._client, self.keys)
 
     # ── Steps ───────────────────────────────────────────────────────────────────────────────
 
@@ -353,15 +356,6 @@ class JobQueue:
         if verdict == "lost":
             raise LeaseLost(job.id)
         return verdict
-
-    def _scan(self, mode: str, *arguments: Any) -> list[str]:
-        mended: list[str] = []
-        cursor = "0"
-        while True:
-            cursor, lines = self._scripts.call("repair", mode, cursor, *arguments)
-            mended += lines
-            if cursor == "0":
-                return mended
 
 
 def new_nonce() -> str:

@@ -209,10 +209,9 @@ class Keys:
         """string: tries to log in from there in this minute; expires."""
         return f"{self.prefix}Login:{address}"
 
+    # What was found broken.
     @property
-    def sorted_sets(self) -> tuple[str, ...]:
-        """Patterns (`SCAN MATCH`) of all sorted sets made from the jobs."""
-        escaped = "".join(f"\\{c}" if c in "*?[]\\" else c for c in self.prefix)
-        places = ("Mail_queue", "Retry_queue", "Scheduled_queue", "Processing")
-        indexes = ("Index:*", "Picked:*", "Completed:*", "Retries:*", "Tag:*", "Tags", "Find")
-        return tuple(f"{escaped}{name}" for name in (*places, *indexes))
+    def unreadable(self) -> str:
+        """hash: what `repair` could not read, for a person to see: id → record, `payload:<id>` for
+        what is no id, `<key>:<id>` for what lay beside a record."""
+        return f"{self.prefix}Unreadable"

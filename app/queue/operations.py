@@ -54,7 +54,7 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What an action would find now: `total` jobs match, and the status of `able` of them allows it.
+    """What an action would find now: `total` jobs match, the status of `able` of them allows it.
 
     `complete` is False where a tag or search had too many candidates: more may match.
     """

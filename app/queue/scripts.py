@@ -33,6 +33,10 @@ _PARTS = {
     "cancel": ("cancel_job",),
     "delete": ("delete_job",),
     "operate": ("buckets", "shares", "next_jobs", "retry_job", "cancel_job", "delete_job"),
+    "repair": (
+        *("mend", "readable", "salvage", "repair_record", "repair_fields", "repair_entries"),
+        *("repair_counters",),
+    ),
     "counts": ("buckets",),
     "oldest": ("buckets",),
     "walk": ("buckets", "rows"),
@@ -45,8 +49,8 @@ _PARTS = {
 def script_source(name: str) -> str:
     """The whole text of one script: the server's flags, what all share, the verb.
 
-    Each file of `lua/` but the shared ones (`_…`) defines one function, named after the file. It
-    takes ARGV and returns the answer, unless it is a step of a turn.
+    Each file of `lua/` but the shared ones (`_…`) defines the function named after it. It takes
+    ARGV and returns the answer, unless it is a part of another.
     """
     flags = "" if name in _GROWING else "allow-oom"
     if name in _READING:

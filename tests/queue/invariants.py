@@ -31,7 +31,8 @@ _ID_SETS = re.compile(
 _OTHERS = re.compile(
     r"Job_map|Job_payload|Job_attempts|Job_summary|query:id:counter|Buckets|Wake|Wake:due|"
     r"Stats|Stats:\d+|Meta|Workers|Worker:.*|Idem:[0-9a-f]{64}|Call:.*|Rate:.*|"
-    r"Operations|Operations:running|Operation:\d+|operation:id:counter|Audit"
+    r"Operations|Operations:running|Operation:\d+|operation:id:counter|Audit|"
+    r"Unreadable"
 )
 
 
