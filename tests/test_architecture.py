@@ -89,7 +89,7 @@ def test_every_module_has_its_place_in_the_table() -> None:
 
 
 def test_flask_is_imported_by_the_web_alone() -> None:
-    web = [ROOT / "app" / name for name in ("api", "cli.py", "dashboard", "security")]
+    web = [ROOT / "app" / name for name in ("api", "cli", "dashboard", "security")]
     for folder in ("app", "workers"):
         for path in files_of(folder):
             if path == ROOT / "app" / "__init__.py" or any(path.is_relative_to(at) for at in web):

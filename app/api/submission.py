@@ -66,9 +66,14 @@ def read_body(request: Request) -> dict[str, Any]:
 def read_idempotency_key(request: Request) -> str | None:
     """The header `Idempotency-Key`, where there is one. Raises InvalidFields."""
     key = request.headers.get(IDEMPOTENCY_HEADER)
+    check_idempotency_key(key)
+    return key
+
+
+def check_idempotency_key(key: str | None) -> None:
+    """Raises InvalidFields."""
     if key is not None and not _IDEMPOTENCY_KEY.fullmatch(key):
         raise InvalidFields({IDEMPOTENCY_HEADER: ["Must be 1 to 255 printable ASCII characters."]})
-    return key
 
 
 def read_job(body: Any, idempotency_key: str | None, request_id: str | None = None) -> NewJob:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 from click.testing import Result
@@ -17,8 +13,6 @@ from app.queue.suppressions import Suppression, Suppressions
 from tests.api.conftest import app, config
 
 __all__ = ["app", "config"]
-
-ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -116,17 +110,3 @@ def test_redis_away_ends_with_3(
     result = flask(app, *words)
 
     assert (result.exit_code, result.stderr) == (3, "Redis is away: gone\n")
-
-
-def test_the_flask_command_finds_it(tmp_path: Path) -> None:
-    environment = os.environ | {"REDIS_URL": "redis://127.0.0.1:1", "DATA_DIR": str(tmp_path)}
-    result = subprocess.run(
-        [sys.executable, "-m", "flask", "suppressions", "list"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert result.returncode == 3
-    assert "Redis is away" in result.stderr

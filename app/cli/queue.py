@@ -1,0 +1,119 @@
+"""`flask queue pause|resume|stats|repair`."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import click
+
+from app.cli.filters import inspector, job_queue
+from app.cli.output import REFUSED, Commands, as_json, audit, line, progress, say, table
+
+queue = Commands("queue", help="Steer the queue, see how it is, mend it.")
+
+
+@queue.command("pause")
+@as_json
+def pause(as_json: bool) -> None:
+    """Stops handing out jobs. What is being processed ends; submissions go on.
+
+    \b
+    flask queue pause
+    """
+    changed = job_queue().pause()
+    if changed:
+        audit("pause", "the queue")
+    said = "The queue is paused." if changed else "The queue was paused already."
+    say({"paused": True, "changed": changed}, said, as_json)
+
+
+@queue.command("resume")
+@as_json
+def resume(as_json: bool) -> None:
+    """Hands out jobs again.
+
+    \b
+    flask queue resume
+    """
+    changed = job_queue().resume()
+    if changed:
+        audit("resume", "the queue")
+    said = "The queue goes on." if changed else "The queue was not paused."
+    say({"paused": False, "changed": changed}, said, as_json)
+
+
+@queue.command("stats")
+@as_json
+def stats(as_json: bool) -> None:
+    """Shows how much waits and for how long, what happened in the last minute, and the workers.
+
+    \b
+    flask queue stats --json | jq .oldest_pending_seconds
+    """
+    found = inspector().stats()
+    say(found, _in_words(found), as_json)
+
+
+@queue.command("repair")
+@click.option("--dry-run", is_flag=True, help="Only show what is wrong; change nothing.")
+@as_json
+def repair(dry_run: bool, as_json: bool) -> None:
+    """Checks every record and every index of the store, and mends what contradicts.
+
+    It should find nothing, and ends with 1 when it did. Jobs go on meanwhile: it works in steps of
+    about a hundred entries.
+
+    \b
+    flask queue repair --dry-run
+    flask queue repair
+    """
+    found: list[str] = []
+    try:
+        with progress(job_queue().repair_size(), "Looking through the store") as advance:
+            for step in job_queue().repair_steps(dry_run=dry_run):
+                found += step.lines
+                advance(step.looked_at)
+    finally:
+        if found and not dry_run:
+            audit("repair", f"the queue: {len(found)} found")
+    if as_json:
+        click.echo(json.dumps({"found": len(found), "dry_run": dry_run, "lines": found}))
+    else:
+        _say_loudly(found, dry_run)
+    if found:
+        raise click.exceptions.Exit(REFUSED)
+
+
+def _say_loudly(found: list[str], dry_run: bool) -> None:
+    if not found:
+        click.echo("The store is sound: nothing was found.")
+        return
+    done = "NOTHING WAS CHANGED (dry run)" if dry_run else "MENDED, but for what says otherwise"
+    head = f"!!! THE STORE WAS DAMAGED: {len(found):,} found. {done}. !!!"
+    click.secho(head, fg="red", bold=True)
+    for text in found:
+        click.echo(line(text))
+    click.secho(head, fg="red", bold=True)
+
+
+def _in_words(found: dict[str, Any]) -> str:
+    oldest = found["oldest_pending_seconds"]
+    rows = [
+        ["paused", "yes" if found["paused"] else "no"],
+        ["pending", f"{found['counts']['pending']:,}"],
+        ["oldest pending", "-" if oldest is None else f"{oldest:,.1f} s"],
+        ["processing", f"{found['counts']['processing']:,}"],
+        ["failed, waiting", f"{found['counts']['failed']:,}"],
+        ["workers alive", f"{found['workers_alive']:,}"],
+    ]
+    rows += [
+        ["no mail goes out", line(f"{breaker['worker']}: {breaker['reason']}")]
+        for breaker in found["breakers"]
+    ]
+    rows += [
+        [f"{event.replace('_', ' ')} (last minute)", f"{count:,}"]
+        for event, count in found["last_minute"].items()
+        if count
+    ]
+    return table(rows)
