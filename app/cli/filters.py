@@ -61,15 +61,19 @@ def read_query(given: dict[str, Any], **order_and_page: Any) -> JobQuery:
 
 
 def job_queue() -> JobQueue:
+    """Raises ServerUnsuitable for a store of another version."""
     found: JobQueue = current_app.extensions["queue"]
+    found.ensure_schema()
     return found
 
 
 def inspector() -> Inspector:
+    job_queue()
     found: Inspector = current_app.extensions["inspector"]
     return found
 
 
 def operations() -> Operations:
+    job_queue()
     found: Operations = current_app.extensions["operations"]
     return found

@@ -1,4 +1,4 @@
-"""`flask queue pause|resume|stats|repair`."""
+"""`flask queue pause|resume|stats|repair|upgrade`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ import json
 from typing import Any
 
 import click
+from flask import current_app
 
 from app.cli.filters import inspector, job_queue
-from app.cli.output import REFUSED, Commands, as_json, audit, line, progress, say, table
+from app.cli.output import REFUSED, Commands, as_json, audit, fail, line, progress, say, table
+from app.queue.errors import ServerUnsuitable
+from app.queue.jobqueue import JobQueue
+from app.queue.schema import SCHEMA
 
 queue = Commands("queue", help="Steer the queue, see how it is, mend it.")
 
@@ -83,6 +87,28 @@ def repair(dry_run: bool, as_json: bool) -> None:
         _say_loudly(found, dry_run)
     if found:
         raise click.exceptions.Exit(REFUSED)
+
+
+@queue.command("upgrade")
+@as_json
+def upgrade(as_json: bool) -> None:
+    """Takes the store of an older version to this one's layout. `make run` does it by itself.
+
+    Stop every API and worker first, and make a backup.
+
+    \b
+    flask queue upgrade
+    """
+    # The one command for which the store need not have the layout yet.
+    found: JobQueue = current_app.extensions["queue"]
+    try:
+        passed = found.upgrade()
+    except ServerUnsuitable as error:
+        fail(str(error), REFUSED)
+    if passed:
+        audit("upgrade", f"the store, to schema {passed[-1]}")
+    said = f"The store has schema {SCHEMA} now." if passed else "The store needs no upgrade."
+    say({"schema": SCHEMA, "passed": passed}, said, as_json)
 
 
 def _say_loudly(found: list[str], dry_run: bool) -> None:

@@ -21,7 +21,7 @@ from app.queue.job import Job
 from app.queue.keys import Keys
 from app.queue.outcome import Outcome
 from app.queue.repairing import Repair, RepairStep, repair_size
-from app.queue.schema import check_schema
+from app.queue.schema import check_schema, upgrade
 from app.queue.scripts import Scripts, script_source
 from app.queue.submission import NewJob, Submitted, pack, unpack
 
@@ -163,6 +163,10 @@ class JobQueue:
         if not self._schema_checked:
             check_schema(self._client, self.keys)
             self._schema_checked = True
+
+    def upgrade(self) -> list[int]:
+        """Takes an older store to the layout that this code knows; see `schema.upgrade`."""
+        return upgrade(self._client, self.keys)
 
     def check_writable(self) -> None:
         """Writes something small. Raises QueueUnavailable, ServerUnsuitable."""

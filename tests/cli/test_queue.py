@@ -9,7 +9,7 @@ import pytest
 import redis
 from flask import Flask
 
-from app.queue.errors import QueueUnavailable
+from app.queue.errors import QueueUnavailable, ServerUnsuitable
 from app.queue.jobqueue import JobQueue
 from tests.cli.conftest import Run
 from tests.queue.invariants import check
@@ -117,3 +117,29 @@ def test_what_was_done_stands_when_the_audit_log_cannot_be_written(
 
     assert result.exit_code == 0
     assert "Done, but not in the audit log" in result.stderr
+
+
+def test_a_store_of_a_newer_version_is_refused(flask: Run, client: redis.Redis) -> None:
+    client.hset("Meta", "schema", 99)
+
+    for words in (("jobs", "list"), ("queue", "pause"), ("jobs", "delete", "--all", "--yes")):
+        result = flask(*words)
+        assert result.exit_code == 3
+        assert "written by a newer version" in result.stderr
+
+
+def test_upgrade_says_whether_there_was_something_to_do(
+    flask: Run, queue: JobQueue, monkeypatch: pytest.MonkeyPatch, audited: Audited
+) -> None:
+    assert flask("queue", "upgrade").stdout == "The store needs no upgrade.\n"
+
+    monkeypatch.setattr(queue, "upgrade", lambda: [2])
+    assert json.loads(flask("queue", "upgrade", "--json").stdout)["passed"] == [2]
+    assert audited() == [("upgrade", "the store, to schema 2")]
+
+    def refused() -> None:
+        raise ServerUnsuitable("2 workers spoke to this store")
+
+    monkeypatch.setattr(queue, "upgrade", refused)
+    result = flask("queue", "upgrade")
+    assert (result.exit_code, result.stderr) == (1, "2 workers spoke to this store\n")

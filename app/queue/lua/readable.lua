@@ -8,8 +8,8 @@ local FIELD_TYPES = {
   created_at = "number", ready_at = "number", run_at = "number", picked_at = "number",
   completed_at = "number", retry_count = "number", max_retries = "number", attempts = "number",
   deaths = "number", worker = "string", token = "string", last_token = "string",
-  reaped_token = "string", last_error = "string", result = "string", sending = "boolean",
-  unconfirmed = "boolean", cancel_requested = "boolean",
+  reaped_token = "string", last_error = "string", result = "string", request_id = "string",
+  sending = "boolean", unconfirmed = "boolean", cancel_requested = "boolean",
 }
 
 -- Ids are digits without a leading zero, and stay exact in a double.
