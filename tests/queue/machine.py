@@ -11,7 +11,9 @@ import redis
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from app.queue.job import FINAL, Priority
+from app.queue.job import FINAL, Priority, Status
+from app.queue.operations import Action
+from app.queue.query import JobQuery
 from app.queue.submission import NewJob
 from tests.queue.pair import COMPLETE, ENDINGS, LEASE_MS, LIMIT, Pair
 
@@ -37,6 +39,13 @@ NEW_JOBS = st.builds(
     idempotency_key=st.sampled_from([None, None, None, "k1", "k2"]),
     title=st.sampled_from([None, "Hello", "Grüße"]),
     people=st.sampled_from([(), ("Ann@b.c",), ("ann@b.c", "bob@b.c")]),
+)
+QUERIES = st.builds(
+    JobQuery,
+    status=st.sampled_from([None, *Status]),
+    job_type=st.sampled_from([None, "noop"]),
+    tag=st.sampled_from([None, "a"]),
+    q=st.sampled_from([None, "#b"]),
 )
 
 
@@ -68,6 +77,17 @@ class QueueMachine(RuleBasedStateMachine):
         last_id = self.pair.reference.last_id
         some_ids = st.sampled_from(ids) if ids else st.integers(1, last_id + 1)
         self.pair.act(verb, data.draw(some_ids, label="job"), twice=twice)
+
+    @precondition(lambda self: self.pair.reference.jobs)
+    @rule(
+        action=st.sampled_from(sorted(ACTS)),
+        query=QUERIES,
+        limit=st.sampled_from([1, 2, LIMIT]),
+        twice=TWICE,
+    )
+    def operate(self, action: Action, query: JobQuery, limit: int, twice: bool) -> None:
+        """A person does the same to everything that matches."""
+        self.pair.operate(action, query, limit, twice=twice)
 
     @precondition(lambda self: self.pair.leases and self.pair.reference.count("pending"))
     @rule(paused=st.booleans(), data=st.data())
@@ -126,7 +146,8 @@ class QueueMachine(RuleBasedStateMachine):
         """A worker renews leases, or tells that the child with its job begins or died."""
         some_job = st.sampled_from(self.pair.leases[-8:])
         if dies:
-            job = data.draw(some_job, label="job")
+            lost = self.pair.lost()
+            job = data.draw(st.sampled_from(lost) if lost and not sending else some_job)
             if sending:
                 self.pair.mark_begun(job, twice=twice)
             self.pair.abandon(job)
@@ -142,9 +163,25 @@ class QueueMachine(RuleBasedStateMachine):
             self.pair.reap(limit, twice=twice)
 
     @precondition(lambda self: self.pair.held())
-    @rule()
-    def workers_die(self) -> None:
+    @rule(data=st.data(), ending=ENDS)
+    def cancel_in_hand(self, data: st.DataObject, ending: tuple) -> None:
+        """Somebody asks to cancel a job that a worker holds, who renews it, and ends it somehow."""
+        job = data.draw(st.sampled_from(self.pair.held()), label="job")
+        self.pair.act("cancel", job.id)
+        self.pair.renew([job], sending=True)
+        self.pair.check()
+        self.pair.settle(job, ending)
+
+    @precondition(lambda self: self.pair.held())
+    @rule(sending=st.booleans(), again=st.booleans(), data=st.data())
+    def workers_die(self, sending: bool, again: bool, data: st.DataObject) -> None:
+        """Perhaps past the point of no return; perhaps the next to get their jobs end soon."""
+        if sending:
+            self.pair.renew(self.pair.held(), sending=True)
         self.pair.let_leases_run_out()
+        if again:
+            for job in self.pair.claim(4):
+                self.pair.settle(job, data.draw(ENDS))
 
     @precondition(lambda self: self.pair.reference.finished())
     @rule(max_jobs=st.integers(0, 6), limit=LIMITS, success_ms=st.sampled_from([0, LEASE_MS]))

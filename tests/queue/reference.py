@@ -285,6 +285,8 @@ class Reference:
     def trim(self, job_ids: set[int]) -> None:
         for job_id in job_ids:
             self._count("trimmed", self.jobs[job_id])
+            if self.jobs[job_id].status == "permanently_failed":
+                self._count("trimmed_permanently_failed", self.jobs[job_id])
             del self.jobs[job_id]
 
     def finished(self) -> list[ReferenceJob]:

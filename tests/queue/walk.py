@@ -12,7 +12,7 @@ from app.queue.job import Priority, Status
 from app.queue.operations import Action
 from app.queue.query import JobQuery
 from app.queue.submission import NewJob
-from tests.queue.pair import COMPLETE, ENDINGS, LEASE_MS, LIMIT, Pair
+from tests.queue.pair import COMPLETE, ENDINGS, GIVE_UP, LEASE_MS, LIMIT, RELEASE, Pair
 
 ALLOWED = {
     "retry": ("failed", "permanently_failed", "cancelled"),
@@ -87,8 +87,9 @@ def begin(pair: Pair, rng: random.Random) -> None:
 
 
 def abandon(pair: Pair, rng: random.Random) -> None:
-    if pair.leases:
-        pair.abandon(rng.choice(pair.leases[-8:]))
+    leases = (pair.lost() if rng.random() < 0.5 else []) or pair.leases[-8:]
+    if leases:
+        pair.abandon(rng.choice(leases))
 
 
 def act(pair: Pair, rng: random.Random) -> None:
@@ -100,11 +101,23 @@ def act(pair: Pair, rng: random.Random) -> None:
     pair.act(verb, job_id, twice=_twice(rng))
 
 
+def cancel_in_hand(pair: Pair, rng: random.Random) -> None:
+    """Somebody asks to cancel a job that a worker holds, who then renews, and ends it somehow."""
+    jobs = pair.held() or pair.claim(1)
+    if jobs:
+        job = rng.choice(jobs)
+        pair.act("cancel", job.id)
+        pair.renew([job], sending=True)
+        pair.check()
+        pair.settle(job, rng.choice(ENDINGS))
+
+
 def operate(pair: Pair, rng: random.Random) -> None:
     query = JobQuery(
         status=rng.choice((None, *Status)),
         job_type=rng.choice((None, "noop")),
-        tag=rng.choice((None, None, "a")),
+        tag=rng.choice((None, "a")),
+        q=rng.choice((None, "#b")),
     )
     action: Action = rng.choice(("retry", "cancel", "delete"))
     pair.operate(action, query, rng.choice((1, 2, LIMIT)), twice=_twice(rng))
@@ -126,7 +139,9 @@ def pause_for_a_while(pair: Pair, rng: random.Random) -> None:
 
 
 def promote(pair: Pair, rng: random.Random) -> None:
-    pair.promote(rng.choice((1, LIMIT, LIMIT)), twice=_twice(rng))
+    if rng.random() < 0.5:
+        pair.advance(3_000)
+    pair.promote(rng.choice((1, 2, LIMIT)), twice=_twice(rng))
 
 
 def reap(pair: Pair, rng: random.Random) -> None:
@@ -155,6 +170,24 @@ def let_a_zombie_come_back(pair: Pair, rng: random.Random) -> None:
         pair.settle(job, COMPLETE)
 
 
+def live_dangerously(pair: Pair, rng: random.Random) -> None:
+    """A job's workers die, perhaps past the point of no return; then one of them wakes up."""
+    pair.submit(NewJob("noop", priority=Priority.HIGH))
+    leases = []
+    for _ in range(rng.randint(1, 2)):
+        jobs = pair.claim(1)
+        leases += jobs
+        if rng.random() < 0.5:
+            pair.renew(jobs, sending=True)
+        pair.let_leases_run_out()
+    if rng.random() < 0.7:
+        for job in pair.claim(1):
+            pair.settle(job, rng.choice((COMPLETE, GIVE_UP, RELEASE)))
+            pair.check()
+            pair.act("retry", job.id)
+    pair.settle(rng.choice(leases), COMPLETE, twice=_twice(rng))
+
+
 def trim(pair: Pair, rng: random.Random) -> None:
     if rng.random() < 0.5:
         pair.trim_by_count(rng.randint(1, 8), rng.choice((1, LIMIT)))
@@ -177,13 +210,15 @@ WEIGHTS: dict[Callable[[Pair, random.Random], None], int] = {
     begin: 4,
     abandon: 3,
     act: 12,
-    operate: 1,
+    cancel_in_hand: 3,
+    operate: 4,
     send_again: 4,
     pause_for_a_while: 2,
     promote: 5,
     reap: 4,
     let_workers_die: 4,
     let_a_zombie_come_back: 1,
+    live_dangerously: 3,
     trim: 2,
     repair: 1,
 }
