@@ -109,4 +109,9 @@ STATUSES: dict[str, Mutant] = {
         'integer(redis.call("INCR", PREFIX .. "query:id:counter"))',
         'integer((tonumber(redis.call("GET", PREFIX .. "query:id:counter") or 0)) + 1)',
     ),
+    "an attempt that was perhaps done is not counted": (
+        "turn",
+        "if asked.unconfirmed then",
+        "if false then",
+    ),
 }

@@ -173,15 +173,21 @@ class QueueMachine(RuleBasedStateMachine):
         self.pair.settle(job, ending)
 
     @precondition(lambda self: self.pair.held())
-    @rule(sending=st.booleans(), again=st.booleans(), data=st.data())
-    def workers_die(self, sending: bool, again: bool, data: st.DataObject) -> None:
-        """Perhaps past the point of no return; perhaps the next to get their jobs end soon."""
+    @rule(sending=st.booleans(), again=st.booleans(), cancels=st.booleans(), data=st.data())
+    def workers_die(self, sending: bool, again: bool, cancels: bool, data: st.DataObject) -> None:
+        """Perhaps past the point of no return. Others get their jobs, or one of them wakes up."""
+        dead = self.pair.held()
         if sending:
-            self.pair.renew(self.pair.held(), sending=True)
+            self.pair.renew(dead, sending=True)
         self.pair.let_leases_run_out()
         if again:
             for job in self.pair.claim(4):
                 self.pair.settle(job, data.draw(ENDS))
+            return
+        job = data.draw(st.sampled_from(dead), label="wakes up")
+        if cancels:
+            self.pair.act("cancel", job.id)
+        self.pair.settle(job, COMPLETE)
 
     @precondition(lambda self: self.pair.reference.finished())
     @rule(max_jobs=st.integers(0, 6), limit=LIMITS, success_ms=st.sampled_from([0, LEASE_MS]))

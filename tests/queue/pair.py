@@ -35,10 +35,13 @@ COMPLETE: Ending = ("complete", {})
 RETRY_NOW: Ending = ("fail", {"retry_in_ms": 0})
 RETRY_SOON: Ending = ("fail", {"retry_in_ms": 1_000})
 GIVE_UP: Ending = ("fail", {"retry_in_ms": None})
+UNCONFIRMED: Ending = ("fail", {"retry_in_ms": 1_000, "unconfirmed": True})
 STOPPED: Ending = ("fail", {"retry_in_ms": None, "cancelled": True})
 RELEASE: Ending = ("release", {"delay_ms": 0})
 RELEASE_SOON: Ending = ("release", {"delay_ms": 1_000})
-ENDINGS = (COMPLETE, RETRY_NOW, RETRY_SOON, GIVE_UP, STOPPED, RELEASE, RELEASE_SOON)
+ENDINGS = (
+    *(COMPLETE, RETRY_NOW, RETRY_SOON, GIVE_UP, UNCONFIRMED, STOPPED, RELEASE, RELEASE_SOON),
+)
 
 
 class Pair:
@@ -339,4 +342,4 @@ def _outcome(job: Job, ending: Ending) -> Outcome:
         return outcomes.released(job, **how)
     if how.get("cancelled"):
         return outcomes.cancelled(job, "Cancelled while running.")
-    return outcomes.failed(job, "refused", retry_in_ms=how["retry_in_ms"])
+    return outcomes.failed(job, "refused", **how)

@@ -176,7 +176,13 @@ class Reference:
         return verdict
 
     def fail(
-        self, job_id: int, token: str, *, retry_in_ms: int | None, cancelled: bool = False
+        self,
+        job_id: int,
+        token: str,
+        *,
+        retry_in_ms: int | None,
+        cancelled: bool = False,
+        unconfirmed: bool = False,
     ) -> str:
         verdict = self._verdict(job_id, token)
         if verdict != "ok":
@@ -190,6 +196,8 @@ class Reference:
             return "ok"
         job.retry_count += 1
         self._count("failed", job)
+        if unconfirmed:
+            self._count("unconfirmed", job)
         if retry_in_ms is None:
             self._finish(job, "permanently_failed")
         elif cancel_requested:
