@@ -331,8 +331,11 @@ class Reference:
     def _in(self, status: str) -> list[ReferenceJob]:
         return [job for job in self.jobs.values() if job.status == status]
 
-    def _rank(self, job: ReferenceJob) -> tuple[int, int]:
-        return job.ready_ms + (self.head_start_ms if job.priority == "low" else 0), job.id
+    def _rank(self, job: ReferenceJob) -> tuple[int, int, str]:
+        # Within a millisecond jobs go by their ids, but for those on both sides of a multiple of
+        # 2048: more does not fit the score.
+        handicap_ms = self.head_start_ms if job.priority == "low" else 0
+        return job.ready_ms + handicap_ms, job.id % 2048, str(job.id)
 
     def _count(self, event: str, job: ReferenceJob) -> None:
         self.counters[f"{event}:{job.job_type}"] += 1
