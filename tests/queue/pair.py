@@ -119,10 +119,11 @@ class Pair:
         ][-1]
         operation_id = self.operations.start(action, query, "tests")
         self.operations._scripts.call = start  # type: ignore[method-assign]
+        stored = len(self.reference.jobs)
         answers = [getattr(self.reference, action)(job_id) for job_id in matching]
         # What comes now is not meant.
         self.submit(NewJob("noop", tags=("a",)), twice=twice)
-        chunks = iter(range(len(self.reference.jobs) + 10))
+        chunks = iter(range(stored + 10))
         while self.queue.operate(limit):
             assert next(chunks, None) is not None, "the operation does not end"
         operation = self.operations.get(operation_id)
