@@ -93,8 +93,7 @@ class Operations:
         # A tag or search looks at every candidate each time, so the shorter list is asked for.
         asked = min(able, forbidden, key=len)
         pages = [
-            self._listing.page(replace(query, status=s), with_payload=False)
-            for s in sorted(asked)
+            self._listing.page(replace(query, status=s), with_payload=False) for s in sorted(asked)
         ]
         counted = min(found.total, sum(page.total for page in pages))
         return Preview(
