@@ -15,7 +15,7 @@ from app.queue.job import FINAL, Priority, Status
 from app.queue.operations import Action
 from app.queue.query import JobQuery
 from app.queue.submission import NewJob
-from tests.queue.pair import COMPLETE, ENDINGS, LEASE_MS, LIMIT, Pair
+from tests.queue.pair import COMPLETE, ENDINGS, GIVE_UP, LEASE_MS, LIMIT, RELEASE, Pair
 
 # A server's clock may be set back.
 TIMES_MS = [1, 400, 1_000, 3_000, LEASE_MS // 4, LEASE_MS // 2 + 1, LEASE_MS + 1, -700]
@@ -175,15 +175,14 @@ class QueueMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.pair.held())
     @rule(sending=st.booleans(), again=st.booleans(), cancels=st.booleans(), data=st.data())
     def workers_die(self, sending: bool, again: bool, cancels: bool, data: st.DataObject) -> None:
-        """Perhaps past the point of no return. Others get their jobs, or one of them wakes up."""
+        """Perhaps past the point of no return. Others may get their jobs; then one wakes up."""
         dead = self.pair.held()
         if sending:
             self.pair.renew(dead, sending=True)
         self.pair.let_leases_run_out()
         if again:
             for job in self.pair.claim(4):
-                self.pair.settle(job, data.draw(ENDS))
-            return
+                self.pair.settle(job, data.draw(st.sampled_from([RELEASE, COMPLETE, GIVE_UP])))
         job = data.draw(st.sampled_from(dead), label="wakes up")
         if cancels:
             self.pair.act("cancel", job.id)
