@@ -20,7 +20,7 @@ SORTS = (
 )
 LIMIT_MAX = 200
 # How many candidates of a tag or search are looked at, one after the other, where no index answers.
-LOOK_USUALLY = 1_000
+LOOK_USUALLY = 500
 LOOK_MAX = 100_000
 
 # Ids stay exact in Lua up to 2^53.
