@@ -34,6 +34,26 @@ STATUSES: dict[str, Mutant] = {
         "record.deaths >= max_deaths",
         "record.deaths > max_deaths",
     ),
+    "a death after the first is charged to a job that was not begun": (
+        "reap",
+        "local charged = deaths == 0 or record.begun or record.sending",
+        "local charged = true",
+    ),
+    "a job that was begun is not charged with its further deaths": (
+        "reap",
+        "local charged = deaths == 0 or record.begun or record.sending",
+        "local charged = deaths == 0 or record.sending",
+    ),
+    "the reaper leaves the mark that the job was begun": (
+        "reap",
+        "record.token, record.begun = nil, nil",
+        "record.token = nil",
+    ),
+    "an outcome leaves the mark that the job was begun": (
+        "turn",
+        "record.token, record.sending, record.begun = nil, nil, nil",
+        "record.token, record.sending = nil, nil",
+    ),
     "the reaper does not hold": ("reap", "if now < hold_until then", "if false then"),
     "a clock that went back does not hold the reaper": (
         "reap",
@@ -61,7 +81,11 @@ STATUSES: dict[str, Mutant] = {
         "record.run_at, record.completed_at, record.cancel_requested = nil, nil, nil",
         "record.run_at = nil",
     ),
-    "a promoted job stays due": ("promote", "record.run_at = nil", ""),
+    "a promoted job stays due": (
+        "promote",
+        "record.ready_at = record.run_at\n        record.run_at = nil",
+        "record.ready_at = record.run_at",
+    ),
     # Bookkeeping
     "a claim is no attempt": ("turn", "(record.attempts or 0) + 1", "record.attempts or 1"),
     "a release is charged": (
@@ -95,7 +119,7 @@ STATUSES: dict[str, Mutant] = {
     "a failed attempt is not charged": ("turn", "record.retry_count = record.retry_count + 1", ""),
     "a death is not counted": (
         "reap",
-        "record.deaths = (record.deaths or 0) + 1",
+        "record.deaths = deaths + 1",
         "record.deaths = 1",
     ),
     "an attempt leaves no line": (

@@ -9,7 +9,7 @@ local FIELD_TYPES = {
   completed_at = "number", retry_count = "number", max_retries = "number", attempts = "number",
   deaths = "number", worker = "string", token = "string", last_token = "string",
   reaped_token = "string", last_error = "string", result = "string", request_id = "string",
-  sending = "boolean", unconfirmed = "boolean", cancel_requested = "boolean",
+  sending = "boolean", begun = "boolean", unconfirmed = "boolean", cancel_requested = "boolean",
 }
 
 -- Ids are digits without a leading zero, and stay exact in a double.
