@@ -11,7 +11,7 @@ import redis
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from app.queue.job import FINAL, Priority, Status
+from app.queue.job import FINAL, Job, Priority, Status
 from app.queue.operations import Action
 from app.queue.query import JobQuery
 from app.queue.submission import NewJob
@@ -173,13 +173,29 @@ class QueueMachine(RuleBasedStateMachine):
         self.pair.settle(job, ending)
 
     @precondition(lambda self: self.pair.held())
-    @rule(sending=st.booleans(), again=st.booleans(), cancels=st.booleans(), data=st.data())
-    def workers_die(self, sending: bool, again: bool, cancels: bool, data: st.DataObject) -> None:
-        """Perhaps past the point of no return. Others may get their jobs; then one wakes up."""
-        dead = self.pair.held()
-        if sending:
-            self.pair.renew(dead, sending=True)
-        self.pair.let_leases_run_out()
+    @rule(
+        times=st.integers(1, 3),
+        mark=st.sampled_from(["", "begun", "sending"]),
+        again=st.booleans(),
+        cancels=st.booleans(),
+        data=st.data(),
+    )
+    def workers_die(
+        self, times: int, mark: str, again: bool, cancels: bool, data: st.DataObject
+    ) -> None:
+        """One after the other, each with what it had begun. Others may get the jobs; then one of
+        the dead wakes up."""
+        dead: list[Job] = []
+        for time in range(times):
+            if time:
+                self.pair.claim(1)
+            held = self.pair.held()
+            dead += held
+            if mark == "sending":
+                self.pair.renew(held, sending=True)
+            for job in held if mark == "begun" else ():
+                self.pair.mark_begun(job)
+            self.pair.let_leases_run_out()
         if again:
             for job in self.pair.claim(4):
                 self.pair.settle(job, data.draw(st.sampled_from([RELEASE, COMPLETE, GIVE_UP])))
