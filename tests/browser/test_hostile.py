@@ -14,6 +14,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from app.mail.mailbox import MailboxTransport
+from app.queue.audit import Audit
 from app.queue.errors import InvalidJob
 from app.queue.inspector import JobQuery
 from app.queue.operations import Operations
@@ -221,6 +222,18 @@ def test_in_a_suppression(page: Page, site: Site) -> None:
     found = read(page, f"{site.url}/dashboard/suppressions")
 
     absent = {line: missing(found, line, "address", "reason", "by") for line in lines}
+    assert {text: lost for text, lost in absent.items() if lost} == {}
+
+
+def test_in_the_audit_log(page: Page, site: Site) -> None:
+    log: Audit = site.app.extensions["audit"]
+    for text in HOSTILE:
+        said = marked(text, "who", "action", "subject")
+        log.write(said["who"], said["action"], said["subject"])
+
+    found = read(page, f"{site.url}/dashboard/audit")
+
+    absent = {text: missing(found, text, "who", "action", "subject") for text in HOSTILE}
     assert {text: lost for text, lost in absent.items() if lost} == {}
 
 
