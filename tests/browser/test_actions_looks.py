@@ -58,6 +58,7 @@ def visit(page: Page, site: Site, place: str) -> None:
         page.locator(".confirm .primary").click()
         expect(page.locator(".flash")).to_be_visible()
     expect(page.locator("h1")).to_have_text(HEADINGS[place])
+    page.wait_for_load_state()  # its style sheets as well
 
 
 @pytest.mark.parametrize("place", PLACES)
