@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from functools import cache
 from typing import Any
 
@@ -18,7 +19,15 @@ from app.api import (
     suppression_schemas,
 )
 from app.api.openapi_answers import ANSWERS
-from app.api.submission import IDEMPOTENCY_HEADER
+from app.api.openapi_operations import (
+    REQUEST_ID_ANSWER,
+    REQUEST_ID_PARAMETER,
+    described,
+    operation,
+    response,
+)
+from app.api.openapi_refusals import REQUEST_ID, components, with_request_id
+from app.api.openapi_words import TAGS
 from app.jobs import known
 from app.queue.submission import TAG
 
@@ -50,12 +59,18 @@ def _document(job_types: tuple[str, ...]) -> bytes:
         title="Mailroom",
         version=API_VERSION,
         openapi_version="3.1.0",
-        info={"description": _DESCRIPTION},
+        info={"description": _DESCRIPTION, "license": {"name": "MIT", "identifier": "MIT"}},
+        servers=[{"url": "/", "description": "Where this description came from"}],
+        tags=[{"name": name, "description": said} for name, said in TAGS.items()],
         plugins=[plugin],
     )
     _describe_fields(plugin)
     for name, scheme in openapi_security.SCHEMES.items():
         spec.components.security_scheme(name, scheme)
+    spec.components.header(REQUEST_ID, REQUEST_ID_ANSWER)
+    spec.components.parameter(REQUEST_ID, "header", REQUEST_ID_PARAMETER)
+    for name, refusal in components().items():
+        spec.components.response(name, refusal)
     for name, schema in (ANSWERS | openapi_actions.ANSWERS | openapi_suppressions.ANSWERS).items():
         spec.components.schema(name, schema)
     spec.components.schema("Submission", schema=schemas.Submission)
@@ -68,9 +83,10 @@ def _document(job_types: tuple[str, ...]) -> bytes:
     spec.components.schemas["JobsAction"] |= openapi_actions.JOBS_ACTION_RULES
     spec.components.schema("NewSuppression", schema=suppression_schemas.NewSuppression)
     spec.components.schema("SuppressionReason", schema=suppression_schemas.SuppressionReason)
-    more_paths = openapi_actions.paths(_operation) | openapi_suppressions.paths(_operation)
+    more_paths = openapi_actions.paths(operation) | openapi_suppressions.paths(operation)
     for path, operations in (_paths() | more_paths).items():
-        spec.path(path, operations=openapi_security.secured(path, operations))
+        in_words = {method: described(method, path, one) for method, one in operations.items()}
+        spec.path(path, operations=openapi_security.secured(path, in_words))
     return json.dumps(spec.to_dict()).encode()
 
 
@@ -136,36 +152,41 @@ def _paths() -> dict[str, dict[str, Any]]:
     job_id = [_JOB_ID]
     return {
         "/api/process_query": {
-            "post": _operation("Submit one job", "JobAnswer", 409, body=submission)
+            "post": operation("Submit one job", "JobAnswer", 409, body=submission)
         },
         "/api/jobs/batch": {
-            "post": _operation("Submit up to 1,000 jobs", "BatchAnswer", body=batch)
+            "post": operation("Submit up to 1,000 jobs", "BatchAnswer", body=batch)
         },
-        "/api/job/status/{id}": {"get": _operation("One job", "JobAnswer", 404, parameters=job_id)},
-        "/api/tasks": {"get": _operation("A page of jobs", "TasksAnswer", 422, parameters=query)},
+        "/api/job/status/{id}": {"get": operation("One job", "JobAnswer", 404, parameters=job_id)},
+        "/api/tasks": {"get": operation("A page of jobs", "TasksAnswer", 422, parameters=query)},
         "/api/job/{id}/attempts": {
-            "get": _operation("A job's attempts", "AttemptsAnswer", 404, parameters=job_id)
+            "get": operation("A job's attempts", "AttemptsAnswer", 404, parameters=job_id)
         },
         "/api/job/{id}/retry": {
-            "post": _operation("Try a job again now", "JobAnswer", 403, 404, 409, parameters=job_id)
+            "post": operation("Try a job again now", "JobAnswer", 403, 404, 409, parameters=job_id)
         },
         "/api/job/{id}/cancel": {
-            "post": _operation("Cancel a job", "JobAnswer", 403, 404, 409, parameters=job_id)
+            "post": operation("Cancel a job", "JobAnswer", 403, 404, 409, parameters=job_id)
         },
         "/api/job/{id}": {
-            "delete": _operation("Forget a job", "JobAnswer", 403, 404, 409, parameters=job_id)
+            "delete": operation("Forget a job", "JobAnswer", 403, 404, 409, parameters=job_id)
         },
-        "/api/stats": {"get": _operation("Counts and rates", "StatsAnswer")},
-        "/api/workers": {"get": _operation("Live workers", "WorkersAnswer")},
+        "/api/stats": {"get": operation("Counts and rates", "StatsAnswer")},
+        "/api/workers": {"get": operation("Live workers", "WorkersAnswer")},
         "/api/queue/pause": {
-            "post": _operation("Stop handing out jobs", "PausedAnswer", 403),
+            "post": operation("Stop handing out jobs", "PausedAnswer", 403),
         },
         "/api/queue/resume": {
-            "post": _operation("Hand out jobs again", "PausedAnswer", 403),
+            "post": operation("Hand out jobs again", "PausedAnswer", 403),
         },
-        "/healthz": {"get": _plain_operation("Is the process alive", "HealthAnswer")},
-        "/metrics": {"get": _METRICS},
-        "/readyz": {"get": _plain_operation("Are jobs being done", "HealthAnswer", 503)},
+        "/healthz": {
+            "get": {
+                "summary": "Is the process alive",
+                "responses": {"200": response("Yes", "HealthAnswer")},
+            }
+        },
+        "/metrics": {"get": deepcopy(_METRICS)},
+        "/readyz": {"get": _readiness()},
     }
 
 
@@ -188,59 +209,13 @@ _JOB_ID = {
     # A greater number names no job: 404, not an invalid request.
     "schema": {"type": "integer", "minimum": 1},
 }
-_IDEMPOTENCY_KEY = {
-    "in": "header",
-    "name": IDEMPOTENCY_HEADER,
-    "description": "The same key with the same content answers the same job for 24 hours. In a "
-    "batch it holds for each job, with its index.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[ -~]+$"},
-}
-_RETRY_AFTER = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}}
-_REFUSALS = {
-    400: "The body is not JSON",
-    403: "Sent for a page of another site",
-    404: "No such job",
-    409: "The job's status, or an idempotency key, forbids it",
-    413: "Larger than allowed",
-    415: "Not application/json",
-    422: "A field is invalid",
-    503: "Redis is away",
-}
+
+_UNREADY = {"status": "unavailable", "reasons": ["No main worker is alive."], "warnings": []}
 
 
-def _operation(
-    summary: str,
-    answer: str,
-    *refusals: int,
-    body: dict[str, Any] | None = None,
-    parameters: list[dict[str, Any]] | None = None,
-) -> dict[str, Any]:
-    codes = {*refusals, 503, *((400, 403, 413, 415, 422) if body else ())}
-    operation: dict[str, Any] = {
-        "summary": summary,
-        "responses": {"200": _response("Done", answer)}
-        | {str(code): _response(_REFUSALS[code], "Refusal") for code in sorted(codes)},
-    }
-    operation["responses"]["503"]["headers"] = _RETRY_AFTER
-    if parameters:
-        operation["parameters"] = parameters
-    if body:
-        operation["parameters"] = [_IDEMPOTENCY_KEY]
-        operation["requestBody"] = {
-            "required": True,
-            "content": {"application/json": {"schema": body}},
-        }
-    return operation
-
-
-def _plain_operation(summary: str, answer: str, *codes: int) -> dict[str, Any]:
-    names = {200: "Yes", 503: "No, for these reasons"}
-    return {
-        "summary": summary,
-        "responses": {str(code): _response(names[code], answer) for code in (200, *codes)},
-    }
-
-
-def _response(description: str, schema: str) -> dict[str, Any]:
-    reference = {"$ref": f"#/components/schemas/{schema}"}
-    return {"description": description, "content": {"application/json": {"schema": reference}}}
+def _readiness() -> dict[str, Any]:
+    unready = response("No, for these reasons", "HealthAnswer")
+    unready["headers"] = {"Retry-After": {"description": "Seconds", "schema": {"type": "integer"}}}
+    unready["content"]["application/json"]["example"] = _UNREADY
+    responses = {"200": response("Yes", "HealthAnswer"), "503": with_request_id(unready)}
+    return {"summary": "Are jobs being done", "responses": responses}
