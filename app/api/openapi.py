@@ -23,6 +23,7 @@ from app.api.openapi_operations import (
     REQUEST_ID_ANSWER,
     REQUEST_ID_PARAMETER,
     described,
+    give_examples,
     operation,
     response,
 )
@@ -87,7 +88,11 @@ def _document(job_types: tuple[str, ...]) -> bytes:
     for path, operations in (_paths() | more_paths).items():
         in_words = {method: described(method, path, one) for method, one in operations.items()}
         spec.path(path, operations=openapi_security.secured(path, in_words))
-    return json.dumps(spec.to_dict()).encode()
+    made = deepcopy(spec.to_dict())  # operations share their parameters
+    for path, operations in made["paths"].items():
+        for method, found in operations.items():
+            give_examples(method, path, found)
+    return json.dumps(made).encode()
 
 
 def _describe_fields(plugin: MarshmallowPlugin) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.api.openapi_examples import EXAMPLES, Example
+from app.api.openapi_examples import EXAMPLES
 from app.api.openapi_refusals import REQUEST_ID, references, with_request_id
 from app.api.openapi_words import WORDS
 from app.api.submission import IDEMPOTENCY_HEADER
@@ -66,7 +66,7 @@ def described(method: str, path: str, found: dict[str, Any]) -> dict[str, Any]:
         "operationId": words.operation_id,
         "description": words.description,
         "parameters": [
-            *(_with_example(one, example) for one in found.get("parameters", ())),
+            *found.get("parameters", ()),
             REQUEST_ID,  # apispec makes it a reference
         ],
     }
@@ -78,6 +78,10 @@ def described(method: str, path: str, found: dict[str, Any]) -> dict[str, Any]:
     return made
 
 
-def _with_example(parameter: dict[str, Any], example: Example) -> dict[str, Any]:
-    name = parameter.get("name")
-    return parameter | {"example": example.path[name]} if name in example.path else parameter
+def give_examples(method: str, path: str, made: dict[str, Any]) -> None:
+    """Adds the example's values to the parameters of an operation that apispec has written out."""
+    example = EXAMPLES[method, path]
+    known = example.path | example.query
+    for parameter in made["parameters"]:
+        if parameter.get("name") in known:
+            parameter["example"] = known[parameter["name"]]

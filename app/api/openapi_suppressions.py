@@ -68,7 +68,8 @@ def paths(operation: Callable[..., Schema]) -> dict[str, Schema]:
     add = operation("Put an address on the suppression list", "SuppressionAnswer", body=new)
     del add["parameters"]  # no Idempotency-Key: done twice, it is done
     # 404: a line break in the path, which no address holds.
-    put = operation("Put an address on the suppression list", "SuppressionAnswer", 404, body=reason)
+    summary = "Put an address on the list, named in the path"
+    put = operation(summary, "SuppressionAnswer", 404, body=reason)
     put["parameters"] = [_ADDRESS]
     put["requestBody"]["required"] = False
     return {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, current_app, render_template, request
 from marshmallow import ValidationError
 
-from app.api import openapi
+from app.api import openapi, reading
 from app.api.answers import (
     JOB_NOT_FOUND,
     PROCESSED,
@@ -162,6 +163,15 @@ def resume() -> Response:
 @bp.get("/openapi.json")
 def openapi_json() -> Response:
     return Response(openapi.document(), mimetype="application/json")
+
+
+@bp.get("/docs")
+def docs() -> str:
+    """The same for people, without a script."""
+    document = json.loads(openapi.document())
+    description = document["info"]["description"].split("\n\n")
+    groups = reading.groups(document, request.host_url)
+    return render_template("api/docs.html", description=description, groups=groups)
 
 
 def queue() -> JobQueue:

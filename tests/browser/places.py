@@ -19,6 +19,7 @@ from tests.browser.conftest import Site
 LONG = "A" * 300
 # `fill` says what stands for {mail}.
 FULL = (
+    "/api/docs",
     "/dashboard",
     "/dashboard?status=failed&sort=retry_count",
     "/dashboard?page=9",
@@ -82,8 +83,10 @@ _NOT_FOR_PEOPLE = ("/api/", "/static/", "/healthz", "/readyz", "/metrics")
 
 
 def is_for_people(path: str) -> bool:
-    """Whether a route is a page of its own: no partial, and none of the API."""
-    return "/partials/" not in path and not path.startswith(_NOT_FOR_PEOPLE)
+    """Whether a route is a page of its own: no partial, and of the API its description alone."""
+    return path == "/api/docs" or (
+        "/partials/" not in path and not path.startswith(_NOT_FOR_PEOPLE)
+    )
 
 
 def fill(site: Site) -> dict[str, str]:

@@ -16,6 +16,7 @@ TABLE = {
         GET health.healthz
         GET health.readyz
         GET api.openapi_json
+        GET api.docs
         GET login.log_in
         POST login.try_to_log_in
         POST login.log_out
