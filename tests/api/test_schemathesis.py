@@ -1,8 +1,11 @@
-"""schemathesis against the application's own OpenAPI document, all endpoints."""
+"""schemathesis against the application's own OpenAPI document, all endpoints, with a key and open.
+
+SCHEMATHESIS_EXAMPLES=2000 tries as many requests of each operation, in place of 60."""
 
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +19,7 @@ from app import create_app
 from app.config import Config
 from tests.api.conftest import source_for_fakeredis
 
-EXAMPLES_PER_ENDPOINT = 60
+EXAMPLES_PER_ENDPOINT = int(os.environ.get("SCHEMATHESIS_EXAMPLES", "60"))
 JOBS = 60
 
 SETTINGS = SchemathesisConfig.from_dict(
@@ -41,6 +44,7 @@ def app_with_jobs() -> Flask:
         job_modules=("tests.api.job_types",),
         secret_key="of the tests " * 3,
         api_rate_limit=None,
+        allow_insecure=True,
     )
     client = fakeredis.FakeRedis(server=fakeredis.FakeServer(), decode_responses=True)
     app = create_app(config, client=client, source=source_for_fakeredis)
@@ -55,8 +59,12 @@ def app_with_jobs() -> Flask:
 app = app_with_jobs()
 _, KEY = app.extensions["api_keys"].create("tests", scopes=["admin"], by="tests", now=1.0)
 schema = schemathesis.openapi.from_wsgi("/api/openapi.json", app, config=SETTINGS)
+# No key was ever made here, so that none is asked for; schemathesis calls from no address.
+open_app = app_with_jobs()
+open_schema = schemathesis.openapi.from_wsgi("/api/openapi.json", open_app, config=SETTINGS)
 
 
+@open_schema.hook
 @schema.hook
 def map_body(context: schemathesis.HookContext, body: Any) -> Any:
     """Texts that happen to be JSON are too rare: makes the payloads of one length in two JSON."""
@@ -68,6 +76,7 @@ def map_body(context: schemathesis.HookContext, body: Any) -> Any:
     return body
 
 
+@open_schema.hook
 @schema.hook
 def map_path_parameters(context: schemathesis.HookContext, path_parameters: Any) -> Any:
     """Nearly all numbers name no job: makes one in two name one of the first."""
@@ -77,15 +86,30 @@ def map_path_parameters(context: schemathesis.HookContext, path_parameters: Any)
     return path_parameters
 
 
-@schema.parametrize()
-@settings(
+thorough = settings(
     max_examples=EXAMPLES_PER_ENDPOINT,
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )
+
+
+@schema.parametrize()
+@thorough
 def test_the_api_does_what_its_document_says(case: schemathesis.Case[Any]) -> None:
-    # A worker that lives, or /readyz answers 503.
-    app.extensions["queue"].renew("worker-1", [], {"role": "main"})
+    keep_a_worker(app)
 
     case.call_and_validate(headers={"Authorization": f"Bearer {KEY}"})
+
+
+@open_schema.parametrize()
+@thorough
+def test_it_does_so_where_no_key_is_asked_for(case: schemathesis.Case[Any]) -> None:
+    keep_a_worker(open_app)
+
+    case.call_and_validate()
+
+
+def keep_a_worker(app: Flask) -> None:
+    """Or /readyz answers 503."""
+    app.extensions["queue"].renew("worker-1", [], {"role": "main"})
