@@ -56,7 +56,7 @@ _OPERATION: Body = {
     "id": 1,
     "action": "retry",
     "filter": {"status": "permanently_failed", "job_type": "send_email"},
-    "by": "key 3f9a shop",
+    "by": "api key 3f9a01c7 (shop) 10.0.0.7",
     "status": "running",
     "total": 120,
     "done": 0,
@@ -68,7 +68,7 @@ _ENTRY: Body = {
     "address": "bob@example.com",
     "reason": "Asked for no more mail",
     "at": 1748783995.842,
-    "by": "key 3f9a shop",
+    "by": "api key 3f9a01c7 (shop) 10.0.0.7",
     "code": None,
     "job_id": None,
 }

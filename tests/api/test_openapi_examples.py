@@ -172,3 +172,18 @@ def provoked(app: Flask, http: FlaskClient, submit: Submit) -> Iterator[tuple[in
     yield 403, http.post("/api/queue/pause", headers=bearer)
     with patch.object(rate, "_take_share", return_value=0), patch.object(rate, "_windows", {}):
         yield 429, http.get("/api/stats", headers=bearer)
+
+
+def test_who_did_it_is_written_as_in_the_examples(
+    app: Flask, http: FlaskClient, document: dict[str, Any]
+) -> None:
+    key, text = app.extensions["api_keys"].create("shop", scopes=["admin"], by="tests", now=1.0)
+    operation = ("post", "/api/suppressions")
+    bearer = {"Authorization": f"Bearer {text}"}
+
+    answer = http.post(operation[1], json=EXAMPLES[operation].body, headers=bearer)
+
+    shown = document["paths"][operation[1]]["post"]["responses"]["200"]
+    written = shown["content"]["application/json"]["example"]["data"]["by"]
+    expected = written.replace("3f9a01c7", key.id).replace("10.0.0.7", "127.0.0.1")
+    assert answer.json["data"]["by"] == expected
