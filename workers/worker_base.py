@@ -295,7 +295,7 @@ class Worker:
             return outcomes.cancelled(job, "Cancelled while running.")
         if reason is ShuttingDown:
             return outcomes.released(job, reason=STOPPED)
-        return None
+        return outcomes.stopped(job, "Its lease ran out.")
 
     # ── Stopping ────────────────────────────────────────────────────────────────────────────
 

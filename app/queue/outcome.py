@@ -134,6 +134,13 @@ def released(job: Job, *, delay_ms: int = 0, reason: str = "") -> Outcome:
     return Outcome(job.id, job.token or "", "release", "", detail)
 
 
+def stopped(job: Job, reason: str) -> Outcome:
+    """An attempt that was stopped because its lease is gone: whatever it did by then may be done
+    twice, and is counted (`lost`)."""
+    detail = json.dumps({"delay_ms": 0, "error": clean_text(reason), "began": True})
+    return Outcome(job.id, job.token or "", "release", "", detail)
+
+
 def _result_json(result: Any) -> str:
     if result is None:
         return ""

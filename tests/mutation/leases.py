@@ -44,10 +44,8 @@ LEASES: dict[str, Mutant] = {
     ),
     "a late outcome may be a release": (
         "turn",
-        'if verdict ~= "ok" then\n    return verdict == "repeat" and "repeat" or "lost"\n  end\n'
-        "  local asked = cjson.decode(detail)\n  leave(record)",
-        'if verdict == "lost" or verdict == "repeat" then\n    return verdict\n  end\n'
-        "  local asked = cjson.decode(detail)\n  leave(record)",
+        'elseif verdict ~= "ok" then\n    if asked.began then',
+        'elseif verdict == "lost" then\n    if asked.began then',
     ),
     "a claim keeps the token that was reaped": (
         "turn",

@@ -10,6 +10,7 @@ import redis
 from app.queue.errors import LeaseLost
 from app.queue.job import Job, Status
 from app.queue.jobqueue import JobQueue
+from app.queue.outcome import stopped
 from app.queue.submission import NewJob
 from tests.queue.steps import claim_one, let_leases_run_out, send_every_call_twice
 from tests.queue.virtual_time import Clock
@@ -86,6 +87,20 @@ def test_a_lost_lease_cannot_give_the_job_back(
         queue.release(job)
     assert find(job.id) == held
     assert "released" not in totals()
+
+
+def test_an_attempt_that_was_stopped_without_a_lease_is_a_suspected_duplicate(
+    queue: JobQueue, clock: Clock, find: Find, totals: Totals
+) -> None:
+    queue.submit("noop")
+    job = claim_one(queue)
+    let_leases_run_out(queue, clock)
+
+    [verdict] = queue.turn("w1", [stopped(job, "Its lease ran out.")], 0).verdicts
+
+    assert verdict == "lost"
+    assert find(job.id).status == Status.PENDING
+    assert (totals()["lost"], "released" in totals()) == (1, False)
 
 
 def test_a_job_given_back_after_a_cancel_was_asked_for_is_cancelled(

@@ -61,7 +61,9 @@ def test_no_job_is_lost_or_done_twice_when_everything_but_workers_is_killed(
         # The same keys again: what was submitted without an answer is no second job.
         assert system.counts()[Status.SUCCESS] == size.jobs
         assert verdict.ran_twice == 0
-        assert any(answer.status != 200 for answer in submitter.answers) or "API" not in names
+        # Its client must have met a dead API; that of the short form may be done before.
+        noticed = any(answer.status != 200 for answer in submitter.answers)
+        assert noticed or size.jobs < 1_000
 
 
 def wait_until_done(system: System, count: int, seconds: float) -> None:

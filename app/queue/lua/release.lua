@@ -1,14 +1,20 @@
 -- Gives a job back without charging an attempt; it keeps its rank. A step of `turn`.
 --
--- detail  JSON: delay_ms (above 0: scheduled that far from now), error (the reason, or "")
+-- detail  JSON: delay_ms (above 0: scheduled that far from now), error (the reason, or ""), began
+--         (it was running: what it did by then may be done twice)
 -- Returns "ok", "repeat" or "lost".
 
 local function release(now, id, token, _, detail, head_start_ms)
   local record, verdict = judge(id, token)
-  if verdict ~= "ok" then
-    return verdict == "repeat" and "repeat" or "lost"
-  end
   local asked = cjson.decode(detail)
+  if verdict == "repeat" then
+    return "repeat"
+  elseif verdict ~= "ok" then
+    if asked.began then
+      count("lost", record and record.job_type or "-")
+    end
+    return "lost"
+  end
   leave(record)
   note_attempt(record, now, "released", asked.error)
   end_lease(record)
