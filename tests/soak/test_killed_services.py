@@ -36,7 +36,10 @@ def test_no_job_is_lost_or_done_twice_when_everything_but_workers_is_killed(
         half = size.jobs // 2
         jobs = jobs_for(size, rng)[:half] + jobs_for(size, rng, "soak_flaky")[half:]
         rng.shuffle(jobs)
-        with Submitter(system, jobs, batch=max(10, size.jobs // 100)) as submitter:
+        # About as fast as they are done: submissions come from the first kill to the last.
+        per_second = 0.9 * size.workers * size.concurrency / size.seconds
+        batch = max(10, size.jobs // 300)
+        with Submitter(system, jobs, batch=batch, per_second=per_second) as submitter:
             names = (list(VICTIMS) * size.faults)[: size.faults]
             rng.shuffle(names)
             for finished, name in zip(moments(size, rng), names, strict=True):
