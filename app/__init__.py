@@ -120,6 +120,7 @@ def _connect(config: Config) -> redis.Redis:
         connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
         # A thread uses one at a time; one that fell out of use must not make a request wait.
         max_connections=2 * config.web_threads + 8,
+        slot_key=config.key_prefix,
     )
 
 

@@ -77,7 +77,9 @@ def check_job_types() -> None:
 
 def look_at_server(config: Config) -> str:
     """The server's name and version. Prints warnings; raises StartFailed when it won't do."""
-    client = connect(config.server_url, name="mailroom:start", timeout_seconds=2)
+    client = connect(
+        config.server_url, name="mailroom:start", timeout_seconds=2, slot_key=config.key_prefix
+    )
     try:
         name, warnings = check_server(client)
         for schema in upgrade(client, Keys(config.key_prefix)):

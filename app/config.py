@@ -22,6 +22,9 @@ from marshmallow import ValidationError
 # The longest path that a unix socket can have on Linux (unix(7)); macOS has 104 with the NUL.
 _SOCKET_PATH_MAX_BYTES = 107 if sys.platform == "linux" else 103
 
+# The hash tag of the first shard's keys: what stands in braces chooses the slot of a cluster.
+ON_A_CLUSTER = "{mr0}"
+
 
 class ConfigError(Exception):
     """The settings can't be used. The message has one line for each wrong setting."""
@@ -56,6 +59,7 @@ class Config:
     redis_sentinels: tuple[str, ...]  # host:port each
     redis_sentinel_master: str
     redis_sentinel_password: str
+    redis_cluster: tuple[str, ...]  # host:port each
     redis_server_bin: str
     durability: str
     key_prefix: str
@@ -114,13 +118,16 @@ class Config:
         except EnvValidationError as error:
             raise ConfigError(_one_line_each(error.error_messages)) from None
         values: dict[str, Any] = read
+        if values["redis_cluster"]:
+            values["key_prefix"] = values["key_prefix"] or ON_A_CLUSTER
         config = cls(**values)
         _check_together(config)
         return config
 
     @property
     def uses_embedded_redis(self) -> bool:
-        return not (self.redis_url or self.redis_host or self.redis_sentinels)
+        elsewhere = (self.redis_url, self.redis_host, self.redis_sentinels, self.redis_cluster)
+        return not any(elsewhere)
 
     @property
     def replicas(self) -> int:
@@ -150,6 +157,9 @@ class Config:
             more = {"sentinel_password": self.redis_sentinel_password, **ca_file}
             scheme = "sentinels" if self.redis_ssl else "sentinel"
             return f"{scheme}://{login}{sentinels}/{self.redis_sentinel_master}{_query(more)}"
+        if self.redis_cluster:
+            scheme = "clusters" if self.redis_ssl else "cluster"
+            return f"{scheme}://{login}{','.join(self.redis_cluster)}{_query(ca_file)}"
         if not self.redis_host:
             return f"unix://{quote(str(self.embedded_socket))}"
         scheme = "rediss" if self.redis_ssl else "redis"
@@ -241,24 +251,26 @@ def _names(pattern: str, what: str) -> Callable[[Env, str], Any]:
     return read
 
 
-_SENTINEL = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:([1-9]\d{0,4}))?")
-_SENTINEL_PORT = 26379
+_SERVER = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+)(:([1-9]\d{0,4}))?")
 
 
-def _sentinels(env: Env, name: str) -> Any:
+def _servers(default_port: int, example: str) -> Callable[[Env, str], Any]:
     """`host` or `host:port`, separated by commas; each as `host:port`."""
 
     def check(values: Any) -> None:
         for value in values:
-            match = _SENTINEL.fullmatch(value)
+            match = _SERVER.fullmatch(value)
             if not match or int(match[3] or 1) > 65535:
-                raise ValidationError(f"{value!r} is not like sentinel-1.example.com:26379.")
+                raise ValidationError(f"{value!r} is not like {example}.")
 
-    if not _given(env, name):
-        return ()
-    parts = env.list(name, subcast=str.strip, validate=check)
-    matches = [match for part in parts or () if (match := _SENTINEL.fullmatch(part))]
-    return tuple(f"{match[1]}:{match[3] or _SENTINEL_PORT}" for match in matches)
+    def read(env: Env, name: str) -> Any:
+        if not _given(env, name):
+            return ()
+        parts = env.list(name, subcast=str.strip, validate=check)
+        matches = [match for part in parts or () if (match := _SERVER.fullmatch(part))]
+        return tuple(f"{match[1]}:{match[3] or default_port}" for match in matches)
+
+    return read
 
 
 def _master_name(env: Env, name: str) -> Any:
@@ -437,9 +449,10 @@ _READERS: dict[str, Callable[[Env, str], Any]] = {
     "redis_password": _text(),
     "redis_ssl": _flag,
     "redis_ssl_ca_file": _text(),
-    "redis_sentinels": _sentinels,
+    "redis_sentinels": _servers(26379, "sentinel-1.example.com:26379"),
     "redis_sentinel_master": _master_name,
     "redis_sentinel_password": _text(),
+    "redis_cluster": _servers(6379, "node-1.example.com:6379"),
     "redis_server_bin": _text(),
     "durability": _choice("local", "local", "replicated"),
     "key_prefix": _text(),
@@ -494,10 +507,20 @@ def _check_together(config: Config) -> None:
         problems.append(
             "REDIS_SENTINELS: leave REDIS_URL and REDIS_HOST empty: the sentinels name the server."
         )
+    if config.redis_cluster and (config.redis_url or config.redis_host or config.redis_sentinels):
+        problems.append(
+            "REDIS_CLUSTER: leave REDIS_URL, REDIS_HOST and REDIS_SENTINELS empty: the nodes say "
+            "who serves what."
+        )
+    if config.redis_cluster and ON_A_CLUSTER not in config.key_prefix:
+        problems.append(
+            f"KEY_PREFIX: on a cluster it must have {ON_A_CLUSTER} in it, so that all keys are in "
+            f"one slot. Leave it empty, or use {ON_A_CLUSTER}{config.key_prefix}"
+        )
     if config.replicas and config.uses_embedded_redis:
         problems.append(
             "DURABILITY: replicated needs a server with a replica, and the embedded one has none. "
-            "Set REDIS_SENTINELS, REDIS_URL or REDIS_HOST, or use local."
+            "Set REDIS_SENTINELS, REDIS_CLUSTER, REDIS_URL or REDIS_HOST, or use local."
         )
     plaintext = config.smtp_security == "none" and not config.smtp_allow_plaintext
     if config.smtp_host and plaintext and not is_loopback(config.smtp_host):

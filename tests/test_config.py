@@ -185,6 +185,11 @@ def test_an_env_file_that_is_missing_or_a_folder_is_none(load: Load, tmp_path: P
         ({"REDIS_HOST": "r", "REDIS_PASSWORD": "p@:/ss"}, "redis://:p%40%3A%2Fss@r:6379/0"),
         ({"REDIS_HOST": "r", "REDIS_SSL": "1"}, "rediss://r:6379/0"),
         ({"REDIS_URL": "redis://a:1/2", "REDIS_HOST": "other"}, "redis://a:1/2"),
+        ({"REDIS_CLUSTER": "a, [::1]:7"}, "cluster://a:6379,[::1]:7"),
+        (
+            {"REDIS_CLUSTER": "a", "REDIS_PASSWORD": "p@", "REDIS_SSL": "1"},
+            "clusters://:p%40@a:6379",
+        ),
         ({"REDIS_SENTINELS": "a, [::1]:7"}, "sentinel://a:26379,[::1]:7/mymaster"),
         (
             {
@@ -214,6 +219,18 @@ def test_sentinels_are_hosts_with_ports(load: Load, wrong: str) -> None:
 def test_sentinels_and_a_server_s_address_contradict_each_other(load: Load) -> None:
     with pytest.raises(ConfigError, match="REDIS_SENTINELS: leave REDIS_URL"):
         load(REDIS_SENTINELS="a:1", REDIS_HOST="b")
+
+
+def test_a_cluster_and_a_server_s_address_contradict_each_other(load: Load) -> None:
+    with pytest.raises(ConfigError, match="REDIS_CLUSTER: leave REDIS_URL"):
+        load(REDIS_CLUSTER="a:1", REDIS_SENTINELS="b:1")
+
+
+def test_on_a_cluster_all_keys_are_in_one_slot(load: Load) -> None:
+    assert load(REDIS_CLUSTER="a:1").key_prefix == "{mr0}"
+    assert load(REDIS_CLUSTER="a:1", KEY_PREFIX="app:{mr0}").key_prefix == "app:{mr0}"
+    with pytest.raises(ConfigError, match="KEY_PREFIX: on a cluster it must have {mr0} in it"):
+        load(REDIS_CLUSTER="a:1", KEY_PREFIX="app:")
 
 
 def test_replicated_durability_needs_a_server_that_can_have_a_replica(load: Load) -> None:

@@ -30,7 +30,7 @@ class RetryWorker:
     def __init__(self, config: Config) -> None:
         self.name = f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(2)}"
         self._queue = JobQueue(
-            connect(config.server_url, name=f"mailroom-{self.name}"),
+            connect(config.server_url, name=f"mailroom-{self.name}", slot_key=config.key_prefix),
             prefix=config.key_prefix,
             search=config.search_index,
             replicas=config.replicas,

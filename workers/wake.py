@@ -34,6 +34,7 @@ class WakeWatch:
             name=f"{name}-wake",
             timeout_seconds=BLOCK_SECONDS + ANSWER_WITHIN_SECONDS,
             resend=False,
+            slot_key=key,
         )
         self._key = key
         self._bell = bell

@@ -105,7 +105,7 @@ class Worker:
         """Connects on first use: a child process rarely needs it."""
         config = self.config
         return JobQueue(
-            connect(config.server_url, name=f"mailroom-{self.name}"),
+            connect(config.server_url, name=f"mailroom-{self.name}", slot_key=config.key_prefix),
             prefix=config.key_prefix,
             search=config.search_index,
             replicas=config.replicas,

@@ -70,7 +70,9 @@ def _suppressions(config: JobSettings) -> Suppressions | None:
     if not config.mail_suppression:
         return None
     # It connects when the first mail is sent: in a process that only checks payloads, never.
-    return Suppressions(connect(config.server_url, name="mailroom-mail"), prefix=config.key_prefix)
+    prefix = config.key_prefix
+    client = connect(config.server_url, name="mailroom-mail", slot_key=prefix)
+    return Suppressions(client, prefix=prefix)
 
 
 def _load(module: str) -> None:

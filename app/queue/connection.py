@@ -11,6 +11,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from app.queue.cluster import client_of_slot, is_cluster_url
 from app.queue.errors import QueueFull, QueueUnavailable, ServerUnsuitable
 from app.queue.sentinels import client_by_sentinels, is_sentinel_url
 
@@ -35,9 +36,11 @@ def connect(
     connect_timeout_seconds: float = 2.0,
     max_connections: int | None = None,
     resend: bool = True,
+    slot_key: str = "",
 ) -> redis.Redis:
-    """A client for `redis://`, `rediss://`, `unix://`, or `sentinel://` and `sentinels://` (see
-    `app/queue/sentinels.py`); replies are text. Connects on first use.
+    """A client for `redis://`, `rediss://`, `unix://`, `sentinel://` and `sentinels://` (see
+    `app/queue/sentinels.py`), or `cluster://` and `clusters://` (`app/queue/cluster.py`): then it
+    is for the keys in the slot of `slot_key` alone. Replies are text. Connects on first use.
 
     `name` shows in `CLIENT LIST`. A command that found its connection cut is sent once more at
     once (every script bears that), one that timed out is not, so a call fails within about
@@ -58,6 +61,8 @@ def connect(
         options["socket_keepalive"] = True
     if is_sentinel_url(url):
         return client_by_sentinels(url, options)
+    if is_cluster_url(url):
+        return client_of_slot(url, slot_key, options)
     return redis.Redis.from_url(url, **options)
 
 

@@ -15,6 +15,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
+from app.queue.addresses import address
+
 # Several may be asked before one answers, and the API has 2 s in all.
 SENTINEL_TIMEOUT_SECONDS = 0.3
 
@@ -38,7 +40,7 @@ def client_by_sentinels(url: str, options: dict[str, Any]) -> redis.Redis:
     sentinel_password = query.pop("sentinel_password", None)
     # redis-py's names: `ssl` and the files' (`ssl_ca_certs`).
     tls: dict[str, Any] = {"ssl": True, **query} if scheme == "sentinels" else {}
-    addresses = [_address(part) for part in hosts.split(",")]
+    addresses = [address(part) for part in hosts.split(",")]
     sentinel_options: dict[str, Any] = {
         "socket_timeout": SENTINEL_TIMEOUT_SECONDS,
         "socket_connect_timeout": SENTINEL_TIMEOUT_SECONDS,
@@ -66,8 +68,3 @@ class _Sentinels(Sentinel):
         with self._one_at_a_time:
             master: tuple[str, int] = super().discover_master(service_name)  # type: ignore[no-untyped-call]
         return master
-
-
-def _address(text: str) -> tuple[str, int]:
-    host, _, port = text.rpartition(":")
-    return host.strip("[]"), int(port)

@@ -39,6 +39,7 @@ def check_start(config: Config) -> None:
         name="mailroom:start",
         timeout_seconds=_TIMEOUT_SECONDS,
         connect_timeout_seconds=_TIMEOUT_SECONDS,
+        slot_key=config.key_prefix,
     )
     try:
         any_made = ApiKeys(client, prefix=config.key_prefix).any_made()

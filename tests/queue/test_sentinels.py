@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -77,10 +76,3 @@ def answering(host: str, state: dict[str, Any]) -> Any:
         return {"mail": {**state, "ip": "m", "port": 9}}
 
     return sentinel_masters
-
-
-@pytest.fixture
-def closed_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
