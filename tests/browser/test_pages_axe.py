@@ -61,13 +61,17 @@ def test_axe_finds_nothing_where_nothing_is(page: Page, site: Site, path: str) -
 
 
 def violations_in_both_themes(page: Page) -> dict[str, list[str]]:
-    """With all details open, by theme, where there are any."""
-    page.evaluate("document.querySelectorAll('main details').forEach(d => { d.open = true })")
+    """With details open, by theme, where there are any. Themes differ in colours alone."""
+    # The API's page has hundreds, all made by one template: axe takes a minute for them.
+    page.evaluate(
+        "[...document.querySelectorAll('main details')].slice(0, 20)"
+        ".forEach(d => { d.open = true })"
+    )
     page.emulate_media(reduced_motion="reduce")  # a colour on its way to another is neither
     found = {}
-    for theme in THEMES:
+    for theme, rules in zip(THEMES, ((), ("color-contrast",)), strict=True):
         page.emulate_media(color_scheme=theme)
-        if seen := violations(page):
+        if seen := violations(page, *rules):
             found[theme] = seen
     return found
 
