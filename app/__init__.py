@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import redis
     from flask import Flask, Response
 
     from app.config import Config
+    from app.queue.jobqueue import JobQueue
 
 # Redis away must be answered within 2 s: one connect, or one call on a connection that hangs.
 CONNECT_TIMEOUT_SECONDS = 1.0
@@ -57,9 +58,7 @@ def create_app(
     from app.dashboard.error_page import error_page
     from app.jobs import JobModuleError, load_job_types
     from app.queue.audit import Audit
-    from app.queue.inspector import Inspector
-    from app.queue.jobqueue import JobQueue
-    from app.queue.operations import Operations
+    from app.queue.opening import Store
     from app.queue.scripts import script_source
     from app.queue.server_clock import ServerClock
     from app.queue.suppressions import Suppressions
@@ -71,25 +70,30 @@ def create_app(
         load_job_types(config)
     except JobModuleError as error:
         raise ConfigError(str(error)) from error
-    client = client or _connect(config)
 
     app = Flask(__name__, template_folder="../templates", static_folder="../static")
     app.extensions["config"] = config
-    shared: dict[str, Any] = {
-        "prefix": config.key_prefix,
-        "search": config.search_index,
-        "source": source or script_source,
-    }
-    app.extensions["queue"] = JobQueue(
-        client,
-        lease_ms=round(config.lease_seconds * 1000),
-        head_start_ms=round(config.priority_head_start_seconds * 1000),
-        replicas=config.replicas,
-        **shared,
+
+    def know_shards() -> None:
+        app.extensions["inspector"] = store.inspector()
+        app.extensions["operations"] = store.operations()
+
+    store = Store(
+        config,
+        name="mailroom-web",
+        on_change=know_shards,
+        client=client,
+        source=source or script_source,
+        timeout_seconds=TIMEOUT_SECONDS,
+        connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
+        # A thread uses one at a time; one that fell out of use must not make a request wait.
+        max_connections=2 * config.web_threads + 8,
     )
-    app.extensions["inspector"] = Inspector(client, **shared)
-    app.extensions["clock"] = ServerClock(app.extensions["inspector"].now)
-    app.extensions["operations"] = Operations(client, **shared)
+    know_shards()
+    client = store.client
+    app.extensions["store"] = store
+    app.extensions["queue"] = store.queue
+    app.extensions["clock"] = ServerClock(store.queue.now)
     app.extensions["audit"] = Audit(client, prefix=config.key_prefix)
     app.extensions["suppressions"] = Suppressions(client, prefix=config.key_prefix)
     register_api(app, error_page)
@@ -107,21 +111,9 @@ def _ensure_schema() -> None:
     from flask import current_app, request
 
     if request.endpoint not in _WITHOUT_STORE:
-        current_app.extensions["queue"].ensure_schema()
-
-
-def _connect(config: Config) -> redis.Redis:
-    from app.queue.connection import connect
-
-    return connect(
-        config.server_url,
-        name="mailroom-web",
-        timeout_seconds=TIMEOUT_SECONDS,
-        connect_timeout_seconds=CONNECT_TIMEOUT_SECONDS,
-        # A thread uses one at a time; one that fell out of use must not make a request wait.
-        max_connections=2 * config.web_threads + 8,
-        slot_key=config.key_prefix,
-    )
+        queue: JobQueue = current_app.extensions["queue"]
+        queue.ensure_schema()
+        queue.follow()
 
 
 def _secure(response: Response) -> Response:

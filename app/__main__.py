@@ -10,10 +10,8 @@ import sys
 
 from app.config import Config, ConfigError, without_password
 from app.embedded import SERVER_LOG, ServerNotFound
-from app.queue.connection import connect
 from app.queue.errors import QueueUnavailable, ServerUnsuitable
-from app.queue.keys import Keys
-from app.queue.schema import check_schema, upgrade
+from app.queue.opening import Store
 from app.security.exposure import check_password
 from app.supervisor.checks import StartFailed, check_server, reachable_host
 from app.supervisor.inbox import SignalInbox
@@ -77,21 +75,19 @@ def check_job_types() -> None:
 
 def look_at_server(config: Config) -> str:
     """The server's name and version. Prints warnings; raises StartFailed when it won't do."""
-    client = connect(
-        config.server_url, name="mailroom:start", timeout_seconds=2, slot_key=config.key_prefix
-    )
+    store = Store(config, name="mailroom:start", timeout_seconds=2)
     try:
-        name, warnings = check_server(client)
-        for schema in upgrade(client, Keys(config.key_prefix)):
+        name, warnings = check_server(store.client)
+        for schema in store.queue.upgrade():
             show(f"The store was upgraded to schema {schema}.")
-        check_schema(client, Keys(config.key_prefix))
+        store.queue.ensure_schema()
     except ServerUnsuitable as error:
         raise StartFailed(f"REDIS_URL: {error}") from None
     except QueueUnavailable:
         warn(f"{without_password(config.server_url)} does not answer yet; all wait for it.")
         return "Redis"
     finally:
-        client.close()
+        store.close()
     for warning in warnings:
         warn(f"Warning: {warning}")
     return name

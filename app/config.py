@@ -63,6 +63,7 @@ class Config:
     redis_server_bin: str
     durability: str
     key_prefix: str
+    queue_shards: int
     search_index: bool
 
     worker_processes: int
@@ -456,6 +457,7 @@ _READERS: dict[str, Callable[[Env, str], Any]] = {
     "redis_server_bin": _text(),
     "durability": _choice("local", "local", "replicated"),
     "key_prefix": _text(),
+    "queue_shards": _number(1, 1, 64, int),
     "search_index": _flag_on,
     "worker_processes": _number(1, 0, 64, int),
     "worker_concurrency": _number(16, 1, 250, int),
@@ -516,6 +518,11 @@ def _check_together(config: Config) -> None:
         problems.append(
             f"KEY_PREFIX: on a cluster it must have {ON_A_CLUSTER} in it, so that all keys are in "
             f"one slot. Leave it empty, or use {ON_A_CLUSTER}{config.key_prefix}"
+        )
+    if config.queue_shards > 1 and set("{}") & set(config.key_prefix.replace(ON_A_CLUSTER, "", 1)):
+        problems.append(
+            f"KEY_PREFIX: with QUEUE_SHARDS above 1 it may have no braces but those of "
+            f"{ON_A_CLUSTER}: they name the shard."
         )
     if config.replicas and config.uses_embedded_redis:
         problems.append(

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, request
 from app.api.answers import json_response
 from app.api.views import inspector, queue
 from app.metrics import exposition
-from app.queue.errors import QueueError
+from app.queue.errors import LayoutChanging, QueueError
 
 bp = Blueprint("health", __name__)
 
@@ -32,13 +32,15 @@ def readyz() -> Response:
     """An SMTP server that is away is a warning: restarting us, or sending the load balancer
     elsewhere, would not mend it, and jobs are still taken in."""
     try:
-        queue().check_writable()
+        warnings = queue().check_writable()
         stats = inspector().stats()
+    except LayoutChanging as error:
+        return _unavailable(str(error))
     except QueueError:
         return _unavailable("Redis can't be written to.")
     if not stats["workers_alive"]:
         return _unavailable("No main worker is alive.")
-    return json_response({"status": "ok", "reasons": [], "warnings": _warnings(stats)})
+    return json_response({"status": "ok", "reasons": [], "warnings": warnings + _warnings(stats)})
 
 
 def _unavailable(reason: str) -> Response:

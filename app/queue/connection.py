@@ -23,8 +23,12 @@ _AWAY_CLASSES = (
     redis.exceptions.ReadOnlyError,
     redis.exceptions.ClusterDownError,
     redis.exceptions.TryAgainError,
+    redis.exceptions.AskError,  # the slot is being moved, key by key
 )
-_AWAY_CODES = re.compile(r"(UNBLOCKED|MISCONF|BUSY|NOREPLICAS)\b")
+_AWAY_CODES = re.compile(
+    r"(UNBLOCKED|MISCONF|BUSY|NOREPLICAS)\b"
+    r"|.*Script attempted to access a non local key"  # as well
+)
 _LOGIN_CODES = re.compile(r"(NOAUTH|WRONGPASS|NOPERM)\b")
 
 

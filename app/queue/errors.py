@@ -88,5 +88,16 @@ class NotReplicated(QueueUnavailable):
     """
 
 
+class LayoutChanging(QueueUnavailable):
+    """Shards are being added to the store, or were since the caller last looked. Nothing was
+    submitted; that is over within moments, unless whoever adds them was stopped half-way."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The number of shards is being changed. If that was interrupted, the same "
+            "`flask queue shards N` again finishes it."
+        )
+
+
 class ServerUnsuitable(QueueError):
     """The server can't be used at all: too old, or the password is wrong."""

@@ -16,14 +16,21 @@ import redis
 
 from app.queue import outcome as outcomes
 from app.queue.connection import unavailable_as_queue_error
-from app.queue.errors import IdempotencyConflict, JobNotFound, LeaseLost, WrongStatus
-from app.queue.job import Job
+from app.queue.errors import (
+    IdempotencyConflict,
+    JobNotFound,
+    LayoutChanging,
+    LeaseLost,
+    WrongStatus,
+)
+from app.queue.job import FINAL, Job
 from app.queue.keys import Keys
+from app.queue.layout import Era, Layout
 from app.queue.outcome import Outcome
 from app.queue.repairing import Repair, RepairStep, repair_size
 from app.queue.schema import check_schema, upgrade
 from app.queue.scripts import Scripts, script_source
-from app.queue.submission import NewJob, Submitted, pack, unpack
+from app.queue.submission import NewJob, Packed, Submitted, pack, unpack
 
 SUBMIT_MAX = 250
 CLAIM_MAX = 250
@@ -31,7 +38,9 @@ DEATHS_MAX = 3
 IDEMPOTENCY_SECONDS = 86_400
 OPERATION_RETENTION_SECONDS = 7 * 86_400
 
-Verdict = Literal["ok", "repeat", "late", "lost"]
+# "away": it could not be told, because its shard is away while others are there.
+Verdict = Literal["ok", "repeat", "late", "lost", "away"]
+_ONE_SHARD = Era()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +51,7 @@ class Turn:
     jobs: list[Job] = field(default_factory=list)
     paused: bool = False
     housekeeping_due: bool = False  # nobody promotes or reaps: the caller should
+    era: str = _ONE_SHARD.mark  # the mark of the one that the store has (`layout.py`)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +63,8 @@ class Renewal:
     lost: list[int] = field(default_factory=list)
     housekeeping_due: bool = False
     work_waits: bool = False  # pending jobs are there for whoever has room
+    era: str = _ONE_SHARD.mark  # as of a turn
+    incomplete: bool = False  # a shard was away: of its jobs nothing is said
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +78,13 @@ class Reaping:
     requeued: list[int]
     poisoned: list[int]
     held: bool  # waiting one lease, because Redis or the reaper was away
+
+
+@dataclass(frozen=True, slots=True)
+class ShardFacts:
+    era: str  # the mark of the one that it takes submissions of
+    last_id: int  # that it gave; 0: none
+    pending: int
 
 
 class JobQueue:
@@ -117,17 +136,35 @@ class JobQueue:
         current step was taken, and NotReplicated whether it will last: submit again with the same
         idempotency keys.
         """
-        packed = [pack(job) for job in jobs]
+        packed = [(job, pack(job)) for job in jobs]
         answers: list[Submitted | IdempotencyConflict] = []
         for first in range(0, len(packed), SUBMIT_MAX):
-            step = slice(first, first + SUBMIT_MAX)
-            args: list[Any] = [new_nonce(), self.head_start_ms, IDEMPOTENCY_SECONDS, self._search]
-            for fields in packed[step]:
-                args += fields
-            now_ms, *ids = self._scripts.call("submit", *args, replicas=self._replicas)
-            pairs = zip(ids, jobs[step], strict=True)
-            answers += [unpack(answer, job, int(now_ms)) for answer, job in pairs]
+            answers += self.submit_step(packed[first : first + SUBMIT_MAX])
         return answers
+
+    def submit_step(
+        self, jobs: Sequence[Packed], era: Era = _ONE_SHARD, number: int = 0
+    ) -> list[Submitted | IdempotencyConflict]:
+        """Submits up to `SUBMIT_MAX` jobs to this shard, which is that number of the era.
+
+        Raises LayoutChanging when the shard has another era, and as `submit_many`.
+        """
+        args: list[Any] = [new_nonce(), self.head_start_ms, IDEMPOTENCY_SECONDS, self._search]
+        args += (era.mark, number)
+        for _, fields in jobs:
+            args += fields
+        now_ms, *ids = self._scripts.call("submit", *args, replicas=self._replicas)
+        if now_ms == "era":
+            raise LayoutChanging
+        pairs = zip(ids, jobs, strict=True)
+        return [unpack(answer, job, int(now_ms)) for answer, (job, _) in pairs]
+
+    def known_keys(self, digests: Sequence[str]) -> set[str]:
+        """Those of these digests of idempotency keys that this shard remembers."""
+        keys = [self.keys.idempotency(digest) for digest in digests]
+        with unavailable_as_queue_error():
+            found: Any = self._client.mget(keys)
+        return {digest for digest, job in zip(digests, found, strict=True) if job}
 
     def retry(self, job_id: int) -> None:
         """Makes a failed, given-up or cancelled job pending now, whatever its attempts so far.
@@ -168,10 +205,14 @@ class JobQueue:
         """Takes an older store to the layout that this code knows; see `schema.upgrade`."""
         return upgrade(self._client, self.keys)
 
-    def check_writable(self) -> None:
-        """Writes something small. Raises QueueUnavailable, ServerUnsuitable."""
+    def check_writable(self) -> list[str]:
+        """Writes something small. What is wrong all the same, a sentence each.
+
+        Raises QueueUnavailable, ServerUnsuitable.
+        """
         with unavailable_as_queue_error():
             self._client.hset(self.keys.meta, "checked", "1")
+        return []
 
     def now(self) -> float:
         """The server's time, in seconds since the epoch."""
@@ -190,13 +231,13 @@ class JobQueue:
         args: list[Any] = [worker, nonce or new_nonce(), wanted, self.lease_ms, self.head_start_ms]
         for outcome in outcomes:
             args += (outcome.verb, outcome.job_id, outcome.token, outcome.result, outcome.detail)
-        verdicts, claimed, paused, due = self._scripts.call("turn", *args)
+        verdicts, claimed, paused, due, era = self._scripts.call("turn", *args)
         records = iter(claimed)
         jobs = [
             Job.from_record(record, payload)
             for record, payload in zip(records, records, strict=True)
         ]
-        return Turn(verdicts, jobs, bool(paused), bool(due))
+        return Turn(verdicts, jobs, bool(paused), bool(due), era)
 
     def claim(self, worker: str, count: int = 1, *, nonce: str | None = None) -> list[Job]:
         """The best ranked pending jobs, each with a lease of `lease_ms`."""
@@ -224,18 +265,21 @@ class JobQueue:
         presence: dict[str, Any] | None = None,
         *,
         sending: bool = False,
+        report: bool = True,
     ) -> Renewal:
         """Extends the leases of the jobs in hand, and says that the worker lives.
 
-        `presence=None` takes the worker off the list. `sending` marks the jobs' point of no
+        `presence=None` takes the worker off the list; without `report` nothing is said of it (that
+        belongs at home). `sending` marks the jobs' point of no
         return. Every quarter of a lease is often enough.
         """
-        said = json.dumps(presence) if presence is not None else ""
+        said = "" if presence is None else json.dumps(presence)
+        said = said if report else "-"
         args: list[Any] = [worker, self.lease_ms, said]
         for job in jobs:
             args += (job.id, job.token, "sending" if sending else "")
-        verdicts, due, work_waits = self._scripts.call("renew", *args)
-        renewal = Renewal(housekeeping_due=bool(due), work_waits=bool(work_waits))
+        verdicts, due, work_waits, era = self._scripts.call("renew", *args)
+        renewal = Renewal(housekeeping_due=bool(due), work_waits=bool(work_waits), era=era)
         for job, verdict in zip(jobs, verdicts, strict=True):
             getattr(renewal, verdict).append(job.id)
         return renewal
@@ -290,6 +334,12 @@ class JobQueue:
         )
         return Reaping([int(i) for i in requeued], [int(i) for i in poisoned], bool(held))
 
+    def finished(self) -> int:
+        """How many jobs have a final status."""
+        found: list[Any] = self._scripts.call("counts", "", "")
+        counts = dict(zip(found[::2], found[1::2], strict=True))
+        return sum(int(counts.get(status.value, 0)) for status in FINAL)
+
     def trim(
         self,
         *,
@@ -339,11 +389,43 @@ class JobQueue:
         """About how many entries `repair` looks at."""
         return repair_size(self._client, self.keys)
 
+    # ── One shard of several ────────────────────────────────────────────────────────────────
+
+    def parts(self) -> list[JobQueue]:
+        """A queue for each shard, the first of which is home."""
+        return [self]
+
+    def follow(self, older_than_seconds: float = 0.0) -> None:
+        """Hears of shards that were added; one shard alone has nobody to hear of."""
+
+    def layout(self) -> Layout:
+        """What home says of the shards."""
+        with unavailable_as_queue_error():
+            text: Any = self._client.hget(self.keys.meta, "layout")
+        return Layout.from_text(text)
+
+    def shard_facts(self) -> ShardFacts:
+        """What is to be known of this shard before others are added."""
+        with unavailable_as_queue_error(), self._client.pipeline(False) as pipe:
+            pipe.hget(self.keys.meta, "era")
+            pipe.get(self.keys.counter)
+            pipe.zcard(self.keys.pending)
+            era, last_id, pending = pipe.execute()
+        return ShardFacts(era or _ONE_SHARD.mark, int(last_id or 0), pending)
+
+    def begin_era(self, era: Era, *, earlier: str | None, published: bool = False) -> str:
+        """See `lua/grow.lua`; `earlier` is for home: the text of the layout before."""
+        said = "-" if earlier is None else earlier
+        answer: str = self._scripts.call(
+            "grow", era.first_id, era.shards, said, "1" if published else ""
+        )
+        return answer
+
     # ── Steps ───────────────────────────────────────────────────────────────────────────────
 
     def _mark(self, job: Job, mark: str, replicas: int = 0) -> Literal["ok", "cancel", "lost"]:
         args = (job.worker or "", self.lease_ms, "-", job.id, job.token or "", mark)
-        [verdict], _, _ = self._scripts.call("renew", *args, replicas=replicas)
+        [verdict], *_ = self._scripts.call("renew", *args, replicas=replicas)
         answer: Literal["ok", "cancel", "lost"] = verdict
         return answer
 

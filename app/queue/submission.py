@@ -17,6 +17,7 @@ TAG = re.compile(r"[\w.:@+-]{1,64}")
 TAGS_MAX = 10
 RETRIES_MAX = 1000
 TIME_MAX_MS = 10**13  # the year 2286
+_DIGEST = 6  # where it stands among the packed fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,9 @@ class NewJob:
     title: str | None = None
     people: tuple[str, ...] = ()
     request_id: str | None = None  # of the HTTP request it came with; for logs
+
+
+Packed = tuple[NewJob, tuple[Any, ...]]  # and as `pack` made it
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,12 @@ def pack(job: NewJob) -> tuple[Any, ...]:
         pack_summary(job.title, job.people),
         job.request_id or "",
     )
+
+
+def digest_of(packed: Packed) -> str:
+    """Of its idempotency key, or ""."""
+    digest: str = packed[1][_DIGEST]
+    return digest
 
 
 def unpack(answer: str, new: NewJob, now_ms: int) -> Submitted | IdempotencyConflict:

@@ -130,7 +130,7 @@ STATUSES: dict[str, Mutant] = {
     "a submission is not counted": ("submit", 'count("submitted", job_type)', ""),
     "ids are given twice": (
         "submit",
-        'integer(redis.call("INCR", PREFIX .. "query:id:counter"))',
+        'integer(redis.call("INCRBY", PREFIX .. "query:id:counter", step))',
         'integer((tonumber(redis.call("GET", PREFIX .. "query:id:counter") or 0)) + 1)',
     ),
     "an attempt that was perhaps done is not counted": (

@@ -3,7 +3,8 @@
 -- ARGV  worker, lease ms, what the worker says of itself (JSON; "" when it leaves, "-" when it says
 --       nothing), then for each job: id, token, mark ("sending" records the point of no return,
 --       "begun" that a job with a death behind it runs, else "")
--- Returns a verdict for each job ("ok", "cancel", "lost"), housekeeping due, work waits (1 or 0).
+-- Returns a verdict for each job ("ok", "cancel", "lost"), housekeeping due, work waits (1 or 0),
+-- the mark of the shard's era.
 
 local WORKER_MEMORY_MS = 900000
 
@@ -40,8 +41,8 @@ local function renew(argv)
     redis.call("SET", PREFIX .. "Worker:" .. worker, presence, "PX", WORKER_MEMORY_MS)
     redis.call("ZREMRANGEBYSCORE", workers, "-inf", integer(now - WORKER_MEMORY_MS))
   end
-  local meta = redis.call("HMGET", META, "paused", "promoted_at")
+  local meta = redis.call("HMGET", META, "paused", "promoted_at", "era")
   local work_waits = meta[1] ~= "1" and redis.call("EXISTS", PLACE.pending) == 1
   local due = housekeeping_due(now, lease_ms, meta[2])
-  return { verdicts, due and 1 or 0, work_waits and 1 or 0 }
+  return { verdicts, due and 1 or 0, work_waits and 1 or 0, meta[3] or "0:1" }
 end

@@ -1,14 +1,33 @@
 -- Takes new jobs in. A known idempotency key answers its job again, or a conflict.
 --
--- ARGV  nonce, head start ms, idempotency seconds, "1" to make jobs searchable, then for each job:
+-- ARGV  nonce, head start ms, idempotency seconds, "1" to make jobs searchable, the mark of the era
+--       that the caller knows ("<first id>:<shards>"), this shard's number, then for each job:
 --       type, priority, payload, due ("" | "+<ms from now>" | "<ms since the epoch>"), max retries
 --       or "", tags (comma-joined), idempotency digest or "", fingerprint, summary or "", request id or ""
 -- Returns the time, ms, and for each job its id; "=<id>" for a known key; "!<id>" for a known key
--- of other content.
+-- of other content. Nothing but "era" when the shard has another one: then no job was taken in.
+
+-- Of several shards each gives the ids whose remainder is its number, and above those of the era
+-- before. Returns by how much they rise.
+local function step_of(era, number)
+  local first_id, shards = string.match(era, "^(%d+):(%d+)$")
+  first_id, shards = tonumber(first_id), tonumber(shards)
+  if shards > 1 then
+    local counter = PREFIX .. "query:id:counter"
+    local last_id = tonumber(redis.call("GET", counter) or 0)
+    local least = math.max(last_id, first_id + number)
+    -- Where `repair` had to guess, it need not be one of this shard's.
+    local aligned = least + (number - least) % shards
+    if aligned ~= last_id then
+      redis.call("SET", counter, integer(aligned))
+    end
+  end
+  return shards
+end
 
 local function submit(argv)
   local nonce, head_start_ms, idempotency_s = argv[1], tonumber(argv[2]), argv[3]
-  local searchable = argv[4] == "1"
+  local searchable, era = argv[4] == "1", argv[5]
   local earlier = earlier_answer(nonce)
   if earlier then
     local answers = {}
@@ -19,11 +38,14 @@ local function submit(argv)
     remember_answer(nonce, earlier)
     return answers
   end
+  if (redis.call("HGET", META, "era") or "0:1") ~= era then
+    return { "era" }
+  end
 
-  local now = now_ms()
+  local now, step = now_ms(), step_of(era, tonumber(argv[6]))
   local answers, payloads, summaries = { integer(now) }, {}, {}
   local some_pending = false
-  for at = 5, #argv, 10 do
+  for at = 7, #argv, 10 do
     local job_type, priority, payload, due = argv[at], argv[at + 1], argv[at + 2], argv[at + 3]
     local max_retries, tags = argv[at + 4], argv[at + 5]
     local digest, fingerprint, summary = argv[at + 6], argv[at + 7], argv[at + 8]
@@ -34,7 +56,7 @@ local function submit(argv)
       local id, same = string.match(known, "^(%d+)|(.*)$")
       answers[#answers + 1] = (same == fingerprint and "=" or "!") .. id
     else
-      local id = integer(redis.call("INCR", PREFIX .. "query:id:counter"))
+      local id = integer(redis.call("INCRBY", PREFIX .. "query:id:counter", step))
       local record = {
         id = tonumber(id),
         job_type = job_type,

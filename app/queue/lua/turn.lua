@@ -2,7 +2,8 @@
 --
 -- ARGV  worker, nonce, wanted, lease ms, head start ms, then for each outcome: verb, id, token,
 --       result, detail
--- Returns verdicts, claimed (record, payload, …), paused, housekeeping due (1 or 0 each).
+-- Returns verdicts, claimed (record, payload, …), paused, housekeeping due (1 or 0 each), the mark
+-- of the shard's era.
 
 local function turn(argv)
   local worker, nonce, wanted = argv[1], argv[2], tonumber(argv[3])
@@ -24,7 +25,7 @@ local function turn(argv)
     flush(now)
   end
 
-  local meta = redis.call("HMGET", META, "paused", "promoted_at")
+  local meta = redis.call("HMGET", META, "paused", "promoted_at", "era")
   local paused = meta[1] == "1"
   local claimed = {}
   if wanted > 0 then
@@ -32,5 +33,5 @@ local function turn(argv)
     claimed = claim(now, worker, nonce, paused and 0 or wanted, lease_ms)
   end
   local due = housekeeping_due(now, lease_ms, meta[2])
-  return { verdicts, claimed, paused and 1 or 0, due and 1 or 0 }
+  return { verdicts, claimed, paused and 1 or 0, due and 1 or 0, meta[3] or "0:1" }
 end

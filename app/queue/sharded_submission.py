@@ -1,0 +1,103 @@
+"""Submission to a store with several shards, while more may be added."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+
+from app.queue.errors import IdempotencyConflict, LayoutChanging
+from app.queue.jobqueue import IDEMPOTENCY_SECONDS, SUBMIT_MAX
+from app.queue.layout import Era, Layout, shard_of_key
+from app.queue.shards import Shards
+from app.queue.submission import Packed, Submitted, digest_of
+
+# How long a submission waits for shards that are being added; the API has 2 s in all.
+PATIENCE_SECONDS = 1.0
+PAUSE_SECONDS = 0.02
+
+Answer = Submitted | IdempotencyConflict
+Step = tuple[int, list[int]]  # a shard, and which of the jobs go there
+
+
+def submit_to_shards(
+    shards: Shards,
+    jobs: Sequence[Packed],
+    *,
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[Answer]:
+    """Submits the jobs, each shard's up to `SUBMIT_MAX` in one atomic step; answers in order.
+
+    An idempotency key belongs to one shard; jobs without one go where there is room, together.
+    Raises as `JobQueue.submit_many`; LayoutChanging when shards are being added for too long.
+    """
+    answers: dict[int, Answer] = {}
+    until = monotonic() + PATIENCE_SECONDS
+    while True:
+        layout = shards.layout
+        waiting = [at for at in range(len(jobs)) if at not in answers]
+        try:
+            for number, places in _steps(shards, layout, jobs, waiting):
+                step = [jobs[at] for at in places]
+                with shards.asking(number) as queue:
+                    answers.update(
+                        zip(places, queue.submit_step(step, layout.era, number), strict=True)
+                    )
+        except LayoutChanging:
+            if monotonic() > until:
+                raise
+            if not shards.refresh():
+                sleep(PAUSE_SECONDS)
+        else:
+            return [answers[at] for at in range(len(jobs))]
+
+
+def _steps(
+    shards: Shards, layout: Layout, jobs: Sequence[Packed], waiting: Sequence[int]
+) -> Iterator[Step]:
+    if layout.shards == 1:
+        yield from ((0, at_once) for at_once in _in_steps(waiting))
+        return
+    keyed = {at: digest for at in waiting if (digest := digest_of(jobs[at]))}
+    for at_once in _in_steps([at for at in waiting if at not in keyed]):
+        yield shards.next_serving(), at_once
+    by_shard: dict[int, list[int]] = {}
+    earlier = _known_earlier(shards, layout, set(keyed.values()))
+    for at, digest in keyed.items():
+        number = earlier.get(digest, shard_of_key(digest, layout.shards))
+        by_shard.setdefault(number, []).append(at)
+    for number, places in by_shard.items():
+        for at_once in _in_steps(places):
+            yield number, at_once
+
+
+def _known_earlier(shards: Shards, layout: Layout, digests: set[str]) -> dict[str, int]:
+    """The shards of those keys that an earlier era gave to another shard, and that are remembered.
+
+    No shard takes anything of an earlier era once a later one is published, so what is not known
+    there now never will be.
+    """
+    found: dict[str, int] = {}
+    if not digests or len(layout.eras) == 1:
+        return found
+    for era in layout.before(shards.now_ms() - IDEMPOTENCY_SECONDS * 1000):
+        for number, some in _moved(era, layout, digests - found.keys()).items():
+            for first in range(0, len(some), SUBMIT_MAX):
+                known = shards.queue(number).known_keys(some[first : first + SUBMIT_MAX])
+                found |= dict.fromkeys(known, number)
+    return found
+
+
+def _moved(era: Era, layout: Layout, digests: set[str]) -> dict[int, list[str]]:
+    """The digests by their shard of that era, where it is not the one that they have now."""
+    by_shard: dict[int, list[str]] = {}
+    for digest in digests:
+        number = shard_of_key(digest, era.shards)
+        if number != shard_of_key(digest, layout.shards):
+            by_shard.setdefault(number, []).append(digest)
+    return by_shard
+
+
+def _in_steps(places: Sequence[int]) -> Iterator[list[int]]:
+    for first in range(0, len(places), SUBMIT_MAX):
+        yield list(places[first : first + SUBMIT_MAX])
