@@ -1,4 +1,4 @@
-"""`flask queue pause|resume|stats|repair|upgrade`."""
+"""`flask queue pause|resume|stats|repair|upgrade|shards`."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from flask import current_app
 
 from app.cli.filters import inspector, job_queue
 from app.cli.output import REFUSED, Commands, as_json, audit, fail, line, progress, say, table
-from app.queue.errors import ServerUnsuitable
+from app.queue.errors import QueueUnavailable, ServerUnsuitable
+from app.queue.growth import grow
 from app.queue.jobqueue import JobQueue
+from app.queue.layout import SHARDS_MAX
+from app.queue.opening import Store
 from app.queue.schema import SCHEMA
+from app.queue.sharded_jobqueue import ShardedJobQueue
 
 queue = Commands("queue", help="Steer the queue, see how it is, mend it.")
 
@@ -109,6 +113,57 @@ def upgrade(as_json: bool) -> None:
         audit("upgrade", f"the store, to schema {passed[-1]}")
     said = f"The store has schema {SCHEMA} now." if passed else "The store needs no upgrade."
     say({"schema": SCHEMA, "passed": passed}, said, as_json)
+
+
+@queue.command("shards")
+@click.argument("number", type=click.IntRange(1, SHARDS_MAX), required=False)
+@as_json
+def shards(number: int | None, as_json: bool) -> None:
+    """Shows the shards of the queue, or adds some until there are NUMBER.
+
+    Adding works while the system runs: submissions wait a moment, and every process follows by
+    itself. The same command finishes what was interrupted. There can't be fewer shards again.
+
+    \b
+    flask queue shards
+    flask queue shards 4
+    """
+    # As for `upgrade`: the store need not have what the settings ask for.
+    found: ShardedJobQueue = current_app.extensions["queue"]
+    found.shards.refresh()
+    before = found.shards.layout
+    if number is not None:
+        try:
+            grow(found.shards, number)
+        except ServerUnsuitable as error:
+            fail(str(error), REFUSED)
+        if found.shards.layout != before:
+            audit("shards", f"{before.shards} to {number}")
+    rows = [_shard(found, at) for at in range(found.shards.layout.shards)]
+    said = table([list(rows[0]), *([str(value) for value in row.values()] for row in rows)])
+    eras = [{"first_id": era.first_id, "shards": era.shards} for era in found.shards.layout.eras]
+    if number is not None:
+        said += f"\nSet QUEUE_SHARDS={number} where processes are started from now on."
+    say({"shards": rows, "eras": eras}, said, as_json)
+
+
+def _shard(found: ShardedJobQueue, number: int) -> dict[str, Any]:
+    part = found.parts()[number]
+    row: dict[str, Any] = {"shard": number, "prefix": part.keys.prefix or "-"}
+    store: Store = current_app.extensions["store"]
+    try:
+        slot, server = store.where(number)
+        facts = part.shard_facts()
+    except QueueUnavailable:
+        return row | {"slot": "-", "server": "away", "last_id": "-", "pending": "-", "note": ""}
+    is_so = facts.era == found.shards.layout.era.mark
+    return row | {
+        "slot": "-" if slot is None else slot,
+        "server": server,
+        "last_id": facts.last_id,
+        "pending": facts.pending,
+        "note": "" if is_so else "unfinished: add shards again",
+    }
 
 
 def _say_loudly(found: list[str], dry_run: bool) -> None:
