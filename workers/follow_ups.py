@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from app.jobs import UnknownJobType, find
-from app.queue.errors import IdempotencyConflict, NotReplicated, QueueFull
+from app.queue.errors import IdempotencyConflict, NotReplicated, QueueFull, QueueUnavailable
 from app.queue.job import Job, Priority
 from app.queue.jobqueue import JobQueue
 from app.queue.outcome import Outcome
@@ -44,8 +44,9 @@ class FollowUps:
         self._queue = queue
         self._waiting: list[NewJob] = []
 
-    def submit(self, outcomes: Iterable[Outcome]) -> None:
-        """Raises QueueUnavailable: then the outcomes must wait as well.
+    def submit(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
+        """Returns the outcomes that may be told: those must wait of which a job could not be
+        submitted, for its shard is away. Raises QueueUnavailable when there is one shard alone.
 
         But a full queue must drain, so for that no outcome waits: the jobs do, up to
         `WAITING_MAX`, until a later call.
@@ -53,20 +54,36 @@ class FollowUps:
         new = [job for outcome in outcomes for job in outcome.follow_ups]
         jobs = list(dict.fromkeys([*self._waiting, *new]))
         if not jobs:
-            return
+            return list(outcomes)
+        try:
+            self._waiting = self._submit(jobs)
+        except QueueUnavailable:
+            if len(self._queue.parts()) == 1:
+                raise
+            return [outcome for outcome in outcomes if self._is_submitted(outcome)]
+        return list(outcomes)
+
+    def _is_submitted(self, outcome: Outcome) -> bool:
+        try:
+            if outcome.follow_ups:
+                self._waiting += self._submit(list(outcome.follow_ups))
+        except QueueUnavailable:
+            return False
+        return True
+
+    def _submit(self, jobs: list[NewJob]) -> list[NewJob]:
+        """Returns those that must wait because the queue is full."""
         try:
             answers = self._queue.submit_many(jobs)
         except QueueFull as error:
-            self._waiting = jobs[-WAITING_MAX:]
             log.error("%d jobs that follow from others wait, or are lost: %s", len(jobs), error)
-            return
+            return jobs[-WAITING_MAX:]
         except NotReplicated:  # their outcomes go to the same server next, and ask no more of it
-            self._waiting = []
-            return
-        self._waiting = []
+            return []
         for answer in answers:
             if isinstance(answer, IdempotencyConflict):
                 log.error("A job that follows from another is lost: %s", answer)
+        return []
 
 
 def recalled(found: Iterable[dict[str, Any]]) -> tuple[NewJob, ...]:

@@ -32,12 +32,16 @@ class Journal:
     def __init__(self, folder: Path, worker: str) -> None:
         self._path = folder / f"{worker}.jsonl"
         self._file: int | None = None
+        self._kept: set[tuple[int, str]] = set()  # job and lease
         self._complained = False
 
     def keep(self, outcomes: Sequence[Outcome]) -> None:
-        """Returns when they are on the disk, or can't be."""
+        """Returns when they are on the disk, or can't be. One that is there already may come
+        again."""
+        outcomes = [one for one in outcomes if (one.job_id, one.token) not in self._kept]
         if not outcomes:
             return
+        self._kept.update((one.job_id, one.token) for one in outcomes)
         try:
             if self._file is None:
                 self._file = _open_own(self._path)
@@ -49,6 +53,7 @@ class Journal:
 
     def clear(self) -> None:
         """Everything in it has been told."""
+        self._kept.clear()
         if self._file is None:
             return
         file, self._file = self._file, None

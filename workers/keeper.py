@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 1.0  # between renewals while Redis is away
 GRACE_SECONDS = 5.0  # for a timed-out job to notice
+_OTHERS = "its leases are not renewed, those of the others are"
 
 
 class Keeper:
@@ -94,6 +95,8 @@ class Keeper:
         except Exception:  # without this thread all leases run out
             log.exception("Leases not renewed")
             return min(RETRY_SECONDS, self._interval)
+        if renewal.incomplete:
+            log.log(logging.WARNING if held else logging.DEBUG, "A shard is away: %s", _OTHERS)
         for job_id in renewal.ok:
             latest[job_id].leased_at = asked_at
         lost += [latest[job_id] for job_id in renewal.lost]
@@ -101,7 +104,7 @@ class Keeper:
         self._stop_jobs(lost, LeaseGone)
         self._stop_jobs([latest[job_id] for job_id in renewal.cancel], Cancelled)
         self._on_renewal(renewal)
-        return self._interval
+        return min(RETRY_SECONDS, self._interval) if renewal.incomplete else self._interval
 
     def _stop_jobs(self, jobs: list[Job], reason: type[Interrupted]) -> None:
         for job in jobs:

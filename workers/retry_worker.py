@@ -11,14 +11,13 @@ import socket
 import time
 
 from app.config import Config
-from app.queue.connection import connect
 from app.queue.errors import QueueUnavailable
-from app.queue.jobqueue import JobQueue
+from app.queue.opening import Store
 from app.queue.server_clock import ServerClock
 from workers.bell import Bell
-from workers.housekeeping import Housekeeper
+from workers.housekeeping import House
 from workers.startup import run
-from workers.wake import WakeWatch
+from workers.wake import Watches
 from workers.worker_base import VERSION
 
 log = logging.getLogger(__name__)
@@ -29,18 +28,12 @@ class RetryWorker:
 
     def __init__(self, config: Config) -> None:
         self.name = f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(2)}"
-        self._queue = JobQueue(
-            connect(config.server_url, name=f"mailroom-{self.name}", slot_key=config.key_prefix),
-            prefix=config.key_prefix,
-            search=config.search_index,
-            replicas=config.replicas,
-            lease_ms=int(config.lease_seconds * 1000),
-            head_start_ms=int(config.priority_head_start_seconds * 1000),
-        )
-        self._housekeeper = Housekeeper(config, self._queue)
+        self._queue = Store(config, name=f"mailroom-{self.name}").queue
+        self._housekeeper = House(config, self._queue)
         self._bell = Bell()
-        key = self._queue.keys.wake_due
-        self._wake = WakeWatch(self._queue, config.server_url, self.name, key, self._bell)
+        self._wake = Watches(
+            self._queue, config.server_url, self.name, lambda keys: keys.wake_due, self._bell
+        )
         self._stopping = False
         self._clock = ServerClock(self._queue.now)
         self._started = time.monotonic()
@@ -51,7 +44,6 @@ class RetryWorker:
         signal.set_wakeup_fd(self._bell.write_end, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
-        self._wake.start()
         log.info("Retry worker %s started", self.name)
         delay = 0.1
         while not self._stopping:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+from collections.abc import Callable
+from functools import partial
 
 import redis
 
 from app.queue.connection import connect, unavailable_as_queue_error
 from app.queue.errors import QueueError, QueueUnavailable
 from app.queue.jobqueue import JobQueue
+from app.queue.keys import Keys
+from app.queue.sharded_jobqueue import ShardedJobQueue
 from workers.bell import Bell
 
 log = logging.getLogger(__name__)
@@ -19,6 +23,53 @@ log = logging.getLogger(__name__)
 BLOCK_SECONDS = 5
 ANSWER_WITHIN_SECONDS = 4
 RETRY_SECONDS = (0.1, 5.0)
+
+
+class Watches:
+    """A watch for each shard of the queue, on the key that `key_of` names: as one `WakeWatch`."""
+
+    def __init__(
+        self,
+        queue: ShardedJobQueue,
+        url: str,
+        name: str,
+        key_of: Callable[[Keys], str],
+        bell: Bell,
+    ) -> None:
+        self._queue = queue
+        self._watch = partial(WakeWatch, url=url, name=name, bell=bell)
+        self._key_of = key_of
+        self._watches: list[WakeWatch] = []
+        self._taken: list[int] = []
+
+    def stop(self) -> None:
+        for watch in self._watches:
+            watch.stop()
+
+    def arm(self) -> None:
+        """From now on a marker is wanted, of shards that were added meanwhile as well. Raises
+        QueueUnavailable when nothing is known of the shards, and home is away."""
+        for part in self._queue.parts()[len(self._watches) :]:
+            watch = self._watch(part, key=self._key_of(part.keys))
+            self._watches.append(watch)
+            watch.start()
+        for watch in self._watches:
+            watch.arm()
+
+    def disarm(self) -> None:
+        for watch in self._watches:
+            watch.disarm()
+
+    def took(self) -> list[int]:
+        """The numbers of the shards whose marker was taken since the last call."""
+        self._taken = [at for at, watch in enumerate(self._watches) if watch.took()]
+        return self._taken
+
+    def put_back(self, *, but: int | None = None) -> None:
+        """Those that were taken; `but` the one that is used."""
+        for at in self._taken:
+            if at != but:
+                self._watches[at].put_back()
 
 
 class WakeWatch:

@@ -10,6 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from types import FrameType
@@ -21,12 +22,13 @@ from app.jobs.mail_service import breaker, mailer
 from app.logs import concerning
 from app.mail.pacing import Pacing
 from app.queue import outcome as outcomes
-from app.queue.connection import connect
 from app.queue.errors import QueueUnavailable
 from app.queue.job import Job
-from app.queue.jobqueue import CLAIM_MAX, JobQueue, Renewal, Turn, new_nonce
+from app.queue.jobqueue import CLAIM_MAX, Renewal, Turn, new_nonce
+from app.queue.opening import Store
 from app.queue.outcome import Outcome
 from app.queue.server_clock import ServerClock
+from app.queue.sharded_jobqueue import ShardedJobQueue
 from workers.alone import Alone
 from workers.asking import Asking
 from workers.attempt import attempt, failed
@@ -38,12 +40,13 @@ from workers.journal import Journal, journals, left_behind
 from workers.keeper import Keeper
 from workers.pace import wait_for_turn
 from workers.slot import Cancelled, Interrupted, ShuttingDown, Slot, TimedOut
-from workers.wake import WakeWatch
+from workers.wake import Watches
 
 log = logging.getLogger(__name__)
 
 VERSION = "0.1.0"
 STOP_GRACE_SECONDS = 1.0  # for jobs that are interrupted at shutdown
+TELL_AGAIN_SECONDS = 0.5  # while a shard is away
 STOPPED = "The worker was stopped."
 
 
@@ -62,6 +65,7 @@ class Worker:
         self.announce_sending: Callable[[], None] = lambda: None
         self._rng = random.Random()
         self._slots: list[Slot] = []
+        self._untold: list[Outcome] = []  # their shard is away
         self._type_rates = dict(config.job_type_rate)
         if config.mail_domain_rate:
             mailer().pace(Pacing(config.mail_domain_rate, lambda *ask: self._asking.take(*ask)))
@@ -101,17 +105,9 @@ class Worker:
         return Asking(self._queue, self._slots, lambda: self.announce_sending(), away_ms=away_ms)
 
     @cached_property
-    def _queue(self) -> JobQueue:
+    def _queue(self) -> ShardedJobQueue:
         """Connects on first use: a child process rarely needs it."""
-        config = self.config
-        return JobQueue(
-            connect(config.server_url, name=f"mailroom-{self.name}", slot_key=config.key_prefix),
-            prefix=config.key_prefix,
-            search=config.search_index,
-            replicas=config.replicas,
-            lease_ms=int(config.lease_seconds * 1000),
-            head_start_ms=int(config.priority_head_start_seconds * 1000),
-        )
+        return Store(self.config, name=f"mailroom-{self.name}").queue
 
     # ── All jobs ────────────────────────────────────────────────────────────────────────────
 
@@ -170,15 +166,15 @@ class Worker:
             on_renewal=self._on_renewal,
             on_stuck=self._on_stuck,
         )
-        key = self._queue.keys.wake
-        self._wake = WakeWatch(self._queue, config.server_url, self.name, key, self._bell)
+        self._wake = Watches(
+            self._queue, config.server_url, self.name, lambda keys: keys.wake, self._bell
+        )
         self._stand_in = StandIn(config, self._queue)
         signal.set_wakeup_fd(self._bell.write_end, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self._crew.start()
         self._keeper.start()
-        self._wake.start()
 
     @property
     def _journals(self) -> Path:
@@ -197,25 +193,32 @@ class Worker:
     def _tell(self, outcomes: list[Outcome], worker: str) -> None:
         turn = self._turn_until_answered(outcomes, 0)
         for outcome, verdict in zip(outcomes, turn.verdicts, strict=True):
+            if verdict == "away":
+                self._untold.append(outcome)
             log.warning("Job %d, from the journal of %s: %s", outcome.job_id, worker, verdict)
 
     def _step(self) -> None:
         """Settles what is finished, claims what there is room for, and waits for more."""
         finished = self._take_finished()
         wanted = min(CLAIM_MAX, self._crew.room())
-        if self._wake.took() and wanted <= 0:
-            self._wake.put_back()
+        # The shard whose marker was taken is asked first; those of others are for who has room.
+        taken = self._wake.took()
+        first = taken[0] if taken and wanted > 0 else None
+        self._wake.put_back(but=first)
+        claimed = 0
         if finished or wanted > 0:
-            claimed = self._settle_and_claim(finished, max(0, wanted))
-            if claimed < wanted:
+            claimed = self._settle_and_claim(finished, max(0, wanted), first)
+            if claimed < wanted and not self._stopping:
                 self._wake.arm()
             else:
                 self._wake.disarm()
-        if not self._stopping:
-            self._crew.wait()
+        if self._stopping:
+            return
+        if not 0 < claimed < wanted or len(self._queue.parts()) == 1:  # else others may have more
+            self._crew.wait(TELL_AGAIN_SECONDS if self._untold else None)
 
     def _take_finished(self) -> list[Outcome]:
-        finished = []
+        finished, self._untold = self._untold, []
         for job, outcome in self._crew.take_finished(CLAIM_MAX):
             if outcome:
                 finished.append(with_follow_ups(job, outcome, self._clock.last_known()))
@@ -223,9 +226,14 @@ class Worker:
                 self._held.pop(job.lease, None)
         return finished
 
-    def _settle_and_claim(self, finished: list[Outcome], wanted: int) -> int:
-        turn = self._turn_until_answered(finished, wanted)
+    def _settle_and_claim(
+        self, finished: list[Outcome], wanted: int, first: int | None = None
+    ) -> int:
+        turn = self._turn_until_answered(finished, wanted, first)
         for outcome, verdict in zip(finished, turn.verdicts, strict=True):
+            if verdict == "away":
+                self._untold.append(outcome)
+                continue
             self._held.pop((outcome.job_id, outcome.token), None)
             if verdict in ("late", "lost"):
                 log.warning("Job %d: the outcome came after its lease: %s", outcome.job_id, verdict)
@@ -235,24 +243,24 @@ class Worker:
         self._crew.hand_over(turn.jobs)
         return len(turn.jobs)
 
-    def _turn_until_answered(self, finished: list[Outcome], wanted: int) -> Turn:
+    def _turn_until_answered(
+        self, finished: list[Outcome], wanted: int, first: int | None = None
+    ) -> Turn:
         """However long Redis is away: what was finished must be told, and is in the journal
         meanwhile. What else is finished while it waits is added to `finished`.
 
         The same nonce each time, so that a claim whose answer was lost isn't made twice. Raises
         QueueUnavailable only when the time to stop is over. Claims nothing more once it stops.
         """
-        nonce, delay_seconds, kept = new_nonce(), 0.1, 0
+        nonce, delay_seconds = new_nonce(), 0.1
         asked_at = time.monotonic()
         while True:
             try:
                 self._queue.ensure_schema()
-                self._follow_ups.submit(finished)
-                turn = self._queue.turn(self.name, finished, wanted, nonce=nonce)
+                turn = self._turn(finished, wanted, nonce, first)
             except QueueUnavailable as error:
                 finished += self._take_finished()
-                self._journal.keep(finished[kept:])
-                kept = len(finished)
+                self._journal.keep(finished)
                 if self._stopping and not finished:
                     return Turn()
                 if self._stopping and time.monotonic() > self._stop_by:
@@ -261,12 +269,24 @@ class Worker:
                 self._bell.wait(delay_seconds * self._rng.uniform(0.5, 1.0))
                 delay_seconds = min(delay_seconds * 2, 5.0)
             else:
-                self._journal.clear()
+                if "away" in turn.verdicts:
+                    pairs = zip(finished, turn.verdicts, strict=True)
+                    self._journal.keep([one for one, verdict in pairs if verdict == "away"])
+                else:
+                    self._journal.clear()
                 if wanted:
                     self._claimed = time.monotonic()
                 for job in turn.jobs:
                     job.leased_at = asked_at
                 return turn
+
+    def _turn(self, finished: list[Outcome], wanted: int, nonce: str, first: int | None) -> Turn:
+        ready = self._follow_ups.submit(finished)
+        turn = self._queue.turn(self.name, ready, wanted, nonce=nonce, first=first)
+        if len(ready) == len(finished):
+            return turn
+        said = dict(zip(map(id, ready), turn.verdicts, strict=True))
+        return replace(turn, verdicts=[said.get(id(outcome), "away") for outcome in finished])
 
     # ── In the threads of the crew ──────────────────────────────────────────────────────────
 
@@ -322,6 +342,8 @@ class Worker:
         # Blocked in C code. They can't go on once this process has ended, which is now. Where that
         # may be too late to take back what they did, or can't be known, the lease runs out.
         self._give_back([j for j in self._running() if not (j.sending or j.deaths)])
+        if self._untold:
+            raise QueueUnavailable(f"{len(self._untold)} outcomes are left to the journal.")
 
     def _give_back(self, jobs: list[Job]) -> None:
         if jobs:
@@ -332,14 +354,15 @@ class Worker:
             if finished := self._take_finished():
                 self._settle_and_claim(finished, 0)
             seconds_left = deadline - time.monotonic()
-            if not self._running() or seconds_left <= 0:
+            if not (self._running() or self._untold) or seconds_left <= 0:
                 return
-            self._crew.wait(seconds_left)
+            self._crew.wait(min(seconds_left, TELL_AGAIN_SECONDS) if self._untold else seconds_left)
 
     def _running(self) -> list[Job]:
-        """The jobs in hand, but for those left to the reaper because they can't be stopped."""
-        given_up = self._keeper.given_up
-        return [job for job in self._held.values() if job.lease not in given_up]
+        """The jobs in hand, but for those left to the reaper because they can't be stopped, and
+        those that only wait to be told."""
+        gone = self._keeper.given_up | {(one.job_id, one.token) for one in self._untold}
+        return [job for job in self._held.values() if job.lease not in gone]
 
     def _close(self) -> None:
         self._keeper.stop()

@@ -162,7 +162,12 @@ class AwayTheFirstTime:
         self._ask("submit")
         return [Submitted(1, None) for _ in jobs]
 
-    def turn(self, worker: str, told: list[Outcome], wanted: int, *, nonce: str) -> Turn:
+    def parts(self) -> list[AwayTheFirstTime]:
+        return [self]
+
+    def turn(
+        self, worker: str, told: list[Outcome], wanted: int, *, nonce: str, first: int | None
+    ) -> Turn:
         self._ask("turn")
         return Turn(["ok" for _ in told])
 
