@@ -71,12 +71,12 @@ class Store:
         prefix = shard_prefix(self._settings.key_prefix, number)
         slot = int(key_slot(prefix.encode())) if not self._one_server else None
         with unavailable_as_queue_error():
-            connection: Any = self._client(number).connection_pool.get_connection()
+            connection: Any = self.client_of(number).connection_pool.get_connection()
         try:
             host = getattr(connection, "host", None)
             server = f"{host}:{connection.port}" if host else str(connection.path)
         finally:
-            self._client(number).connection_pool.release(connection)
+            self.client_of(number).connection_pool.release(connection)
         return slot, server
 
     def inspector(self) -> Inspector:
@@ -92,14 +92,15 @@ class Store:
     def _open_shard(self, number: int) -> JobQueue:
         settings = self._settings
         return JobQueue(
-            self._client(number),
+            self.client_of(number),
             lease_ms=round(settings.lease_seconds * 1000),
             head_start_ms=round(settings.priority_head_start_seconds * 1000),
             replicas=settings.replicas,
             **self._shared(number),
         )
 
-    def _client(self, number: int) -> redis.Redis:
+    def client_of(self, number: int) -> redis.Redis:
+        """The client of the server that has this shard."""
         if number == 0 or self._one_server:
             return self.client
         if number not in self._clients:
