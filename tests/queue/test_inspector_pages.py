@@ -15,7 +15,14 @@ from app.queue.job import Priority, Status
 from app.queue.keys import Keys
 from app.queue.scripts import script_source
 from tests.queue.listing_reference import cut, matching, sort
-from tests.queue.listing_store import JOB_TYPES, SHAPES, TAGS, write
+from tests.queue.listing_store import (
+    JOB_TYPES,
+    SHAPES,
+    STARTED_MS,
+    TAGS,
+    make_record,
+    write,
+)
 
 PREFIX = "pages:"
 TIE_MAX = 500  # as in `window.lua`
@@ -49,6 +56,34 @@ def test_pages_of_a_large_tie_hold_each_job_once(client: redis.Redis, time: str)
         assert sorted(job.id for job in found) == [record["id"] for record in records]
         has_time = [getattr(job, time) is not None for job in found]
         assert has_time == sorted(has_time, reverse=True)
+
+
+@pytest.mark.parametrize("tied", [TIE_MAX - 1, TIE_MAX, TIE_MAX + 1, 620])
+def test_pages_of_a_tie_about_as_large_as_is_put_in_order_hold_each_job_once(
+    client: redis.Redis, tied: int
+) -> None:
+    # How much of the tie a page has to read differs from page to page.
+    rng = random.Random(tied)
+    ids = rng.sample(range(1, 10**5), tied + 100)
+    times = [STARTED_MS - 1] * 70 + [STARTED_MS] * tied + [STARTED_MS + 1] * 30
+    records = [
+        make_record(rng, job_id, picked_ms=at, status=Status.FAILED)
+        for job_id, at in sorted(zip(ids, times, strict=True))
+    ]
+    write(client, Keys(PREFIX), records)
+    inspector = Inspector(client, prefix=PREFIX)
+
+    for limit in (50, LIMIT_MAX):
+        for descending in (False, True):
+            query = JobQuery(sort="picked_at", descending=descending, limit=limit)
+            found = [
+                job.id
+                for page in range(1, -(-len(records) // limit) + 1)
+                for job in inspector.page(replace(query, page=page)).jobs
+            ]
+            assert sorted(found) == sorted(ids)
+            if tied <= TIE_MAX:
+                assert found == [r["id"] for r in sort(records, "picked_at", descending)]
 
 
 @pytest.mark.needs_redis_server

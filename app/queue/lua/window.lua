@@ -1,15 +1,28 @@
 -- The ids at some ranks of a group, without walking to them. A part of `page`.
 --
 -- Takes a group, and the first rank and the one after the last, counted upwards from 0
--- Returns ids in rising order of score, equal scores in order of ids (a set orders them as text).
+-- Returns ids in rising order of score, equal scores in order of ids (a set orders them as text);
+-- and, of a scored group, id → score, and id → true for those in a tie out of order.
 --
--- More than TIE_MAX jobs of one score are not put in order of ids: a script that did would stop
--- the server for as long as the tie is large. No verb moves as many jobs at a time.
+-- A tie of more than TIE_MAX jobs is not put in order of ids: a script that did would stop the
+-- server for as long as the tie is large. No verb moves as many jobs at a time. Its jobs go set
+-- after set, by name, so that every page cuts the same.
 
 local TIE_MAX = 500
 
 local function window(group, first, last)
-  local ids, scores = {}, {}
+  local ids, scores, disorder = {}, {}, {}
+  local place = {} -- id → where it was read, set after set
+
+  local by_name = {}
+  for i in ipairs(group.keys) do
+    by_name[i] = i
+  end
+  if group.scored then
+    table.sort(by_name, function(a, b)
+      return group.keys[a] < group.keys[b]
+    end)
+  end
 
   local function read(key, low, high)
     if not group.scored then
@@ -22,6 +35,7 @@ local function window(group, first, last)
     for j = 1, #found, 2 do
       local id = tonumber(found[j])
       ids[#ids + 1] = id
+      place[id] = #ids
       scores[id] = tonumber(found[j + 1])
     end
   end
@@ -34,15 +48,38 @@ local function window(group, first, last)
     return a < b
   end
 
-  -- Set after set, by name, so that every page cuts the same.
-  local function read_unordered(under, over, skipped, wanted)
-    local by_name = {}
-    for i in ipairs(group.keys) do
-      by_name[i] = i
-    end
-    table.sort(by_name, function(a, b)
-      return group.keys[a] < group.keys[b]
+  local function put_back(from, to)
+    local tie = { unpack(ids, from, to) }
+    table.sort(tie, function(a, b)
+      return place[a] < place[b]
     end)
+    for i, id in ipairs(tie) do
+      ids[from + i - 1] = id
+      disorder[id] = true
+    end
+  end
+
+  local function sort()
+    if not group.scored then
+      table.sort(ids)
+      return
+    end
+    table.sort(ids, in_order)
+    if #ids <= TIE_MAX then
+      return
+    end
+    local from = 1
+    for i = 2, #ids + 1 do
+      if scores[ids[i]] ~= scores[ids[from]] then
+        if i - from > TIE_MAX then
+          put_back(from, i - 1)
+        end
+        from = i
+      end
+    end
+  end
+
+  local function read_unordered(under, over, skipped, wanted)
     for _, i in ipairs(by_name) do
       local size = over.of[i] - under.of[i]
       local taken = math.min(size - skipped, wanted)
@@ -51,6 +88,9 @@ local function window(group, first, last)
         wanted = wanted - taken
       end
       skipped = math.max(0, skipped - size)
+    end
+    for _, id in ipairs(ids) do
+      disorder[id] = true
     end
   end
 
@@ -63,16 +103,12 @@ local function window(group, first, last)
       read_unordered(under, over, skipped, wanted)
       skipped = 0
     else
-      for i, key in ipairs(group.keys) do
+      for _, i in ipairs(by_name) do
         if under.of[i] < over.of[i] then
-          read(key, under.of[i], over.of[i] - 1)
+          read(group.keys[i], under.of[i], over.of[i] - 1)
         end
       end
-      if group.scored then
-        table.sort(ids, in_order)
-      else
-        table.sort(ids)
-      end
+      sort()
     end
     for i = 1, wanted do
       answer[#answer + 1] = ids[skipped + i]
@@ -87,5 +123,5 @@ local function window(group, first, last)
     take(first_over, last_under, first_over.below, last_under.below)
     take(last_under, last_over, last_under.below, last)
   end
-  return answer
+  return answer, scores, disorder
 end
