@@ -8,7 +8,7 @@ and keeps Redis half as long, where everybody waits.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,14 +28,12 @@ _TEXTS = ("status", "job_type", "priority")
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The ids that match, in order. `complete` is False when `source` led to more candidates, about
-    `candidates`, than the `looked_at` that were examined."""
+    """The ids that match, in order, and what they were sorted by, where that was read."""
 
     ids: list[int]
-    complete: bool
+    values: Mapping[int, Any]
     looked_at: int
-    candidates: int
-    source: Source
+    at_end: bool  # whether the source leads to no more
 
 
 Rows = list[tuple[int, str]]  # ids, and what a hash has of them
@@ -49,34 +47,8 @@ class Candidates:
         self._keys = keys
         self._scripts = scripts
 
-    def find(self, query: JobQuery, sources: list[Source]) -> Found:
-        """The jobs that all sources lead to and that pass the filters, sorted.
-
-        Looks at those of the smallest source, the filters being one too: at its newest
-        `query.look`, or of a domain or a beginning of titles the last ones in order of the text.
-
-        A job that matches from beginning to end is there whatever others do meanwhile.
-        """
-        sizes = self._sizes(query, sources)
-        source = min(sizes, key=lambda one: sizes[one])
-        ids, at_end = self._ids(query, source)
-        complete, looked_at = at_end or len(ids) >= sizes[source], len(ids)
-        ids = list(dict.fromkeys(ids))  # a job with two people of one domain has two entries
-        others = [other for other in sources if other != source]
-        for other in others:
-            if other.kind == "find":
-                rows = self._read(self._keys.summaries, ids)
-                ids = [job_id for job_id, text in rows if is_found_by(text, other.name)]
-        tags = [other.name for other in others if other.kind == "tag"]
-        needles = [] if source.kind == "filter" else _needles(query)
-        if needles or tags or not query.is_by_id:
-            rows = _filtered(self._read(self._keys.jobs, ids), needles, tags)
-            ids = _in_order(query, rows)
-        else:
-            ids.sort(reverse=query.descending)
-        return Found(ids, complete, looked_at, sizes[source], source)
-
-    def _sizes(self, query: JobQuery, sources: list[Source]) -> dict[Source, int]:
+    def sizes(self, query: JobQuery, sources: list[Source]) -> dict[Source, int]:
+        """About how many jobs each source leads to, the filters being one too."""
         with self._client.pipeline(transaction=False) as pipe:
             for source in sources:
                 if source.kind == "tag":
@@ -91,13 +63,49 @@ class Candidates:
             sizes[Source("filter", "")] = size
         return sizes
 
-    def _ids(self, query: JobQuery, source: Source) -> tuple[list[int], bool]:
-        """The first `query.look` that a source leads to, and whether there are no more."""
+    def find(
+        self,
+        query: JobQuery,
+        sources: list[Source],
+        source: Source,
+        look: int,
+        *,
+        in_order_of_ids: bool = True,
+    ) -> Found:
+        """The jobs that all sources lead to and that pass the filters, sorted.
+
+        Looks at those of one source: at its newest `look`, or of a domain or a beginning of titles
+        the last ones in order of the text. `in_order_of_ids` says whether ids tell which job was
+        created first: over several shards they don't.
+
+        A job that matches from beginning to end is there whatever others do meanwhile.
+        """
+        ids, at_end = self._ids(query, source, look)
+        looked_at = len(ids)
+        ids = list(dict.fromkeys(ids))  # a job with two people of one domain has two entries
+        others = [other for other in sources if other != source]
+        for other in others:
+            if other.kind == "find":
+                rows = self._read(self._keys.summaries, ids)
+                ids = [job_id for job_id, text in rows if is_found_by(text, other.name)]
+        tags = [other.name for other in others if other.kind == "tag"]
+        needles = [] if source.kind == "filter" else _needles(query)
+        sorts_by_id = query.is_by_id and (in_order_of_ids or query.sort == "id")
+        values: dict[int, Any] = {}
+        if needles or tags or not sorts_by_id:
+            rows = _filtered(self._read(self._keys.jobs, ids), needles, tags)
+            ids = [job_id for job_id, _ in rows]
+            if not sorts_by_id:
+                values = _values(query, rows)
+        return Found(in_order(query, ids, values), values, looked_at, at_end)
+
+    def _ids(self, query: JobQuery, source: Source, look: int) -> tuple[list[int], bool]:
+        """The first `look` that a source leads to, and whether there are no more."""
         ids: list[int] = []
         for step in self._steps(query, source):
             ids += step
-            if len(ids) >= query.look:
-                return ids[: query.look], False
+            if len(ids) >= look:
+                return ids[:look], False
         return ids, True
 
     def _steps(self, query: JobQuery, source: Source) -> Iterator[list[int]]:
@@ -138,6 +146,14 @@ class Candidates:
         return rows
 
 
+def in_order(query: JobQuery, ids: list[int], values: Mapping[int, Any]) -> list[int]:
+    """The ids by their values, those without one last; equal values by id."""
+    without = [job_id for job_id in ids if job_id not in values] if values else ids
+    has_value = sorted(values, reverse=query.descending)
+    has_value.sort(key=values.__getitem__, reverse=query.descending)
+    return has_value + sorted(without, reverse=query.descending)
+
+
 # A record's text is searched, not parsed: it is JSON without spaces, and texts in it have their
 # quotation marks escaped, so `"status":"failed"` can only be the field.
 
@@ -156,19 +172,13 @@ def _filtered(rows: Rows, needles: list[str], tags: list[str]) -> Rows:
     return rows
 
 
-def _in_order(query: JobQuery, rows: Rows) -> list[int]:
-    """The ids by what the query sorts by, those without it last."""
-    if query.is_by_id:
-        return sorted([job_id for job_id, _ in rows], reverse=query.descending)
+def _values(query: JobQuery, rows: Rows) -> dict[int, Any]:
+    """What the query sorts by, of those that have it."""
     is_text = query.sort in _TEXTS
     find = re.compile(f'"{query.sort}":' + ('"([^"]*)"' if is_text else r"(\d+)")).search
     # Floats compare faster than integers of this size, and hold them exactly.
     read: Any = str if is_text else float
-    value_of = {job_id: read(value[1]) for job_id, text in rows if (value := find(text))}
-    without = [job_id for job_id, _ in rows if job_id not in value_of]
-    has_value = sorted(value_of, reverse=query.descending)
-    has_value.sort(key=value_of.__getitem__, reverse=query.descending)
-    return has_value + sorted(without, reverse=query.descending)
+    return {job_id: read(value[1]) for job_id, text in rows if (value := find(text))}
 
 
 def _lex_bounds(prefix: str) -> tuple[bytes, bytes]:

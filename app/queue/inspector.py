@@ -102,7 +102,7 @@ class Inspector:
         self.keys = Keys(prefix)
         self._client: Any = client  # redis-py's types allow every answer to be a coroutine
         self._scripts = Scripts(client, self.keys.jobs, source)
-        self._listing = Listing(client, self.keys, self._scripts, search=search)
+        self.listing = Listing(client, self.keys, self._scripts, search=search)
 
     def job(self, job_id: int) -> Job:
         """The job with its payload. Raises JobNotFound."""
@@ -128,11 +128,11 @@ class Inspector:
 
     def page(self, query: JobQuery, *, with_payload: bool = False) -> Page:
         """The jobs on one page, exact at any offset; none beyond the end."""
-        return self._listing.page(query, with_payload=with_payload)
+        return self.listing.page(query, with_payload=with_payload)
 
     def walk(self, query: JobQuery) -> Iterator[list[Job]]:
         """All jobs that match, whatever its sort and page; see `walking.walk`."""
-        return walk(query, self._scripts, self._listing)
+        return walk(query, self._scripts, self.listing)
 
     def counts(
         self, *, job_type: str | None = None, priority: Priority | None = None

@@ -46,20 +46,21 @@ class Listing:
     ) -> None:
         self._client: Any = client  # redis-py's types allow every answer to be a coroutine
         self._keys = keys
-        self._scripts = scripts
-        self._search = search
+        self.scripts = scripts
+        self.search = search
+        self.candidates = Candidates(client, keys, scripts)
 
     def page(self, query: JobQuery, *, with_payload: bool) -> Page:
         """Raises QueueUnavailable, ServerUnsuitable."""
-        if query.find_prefix and not self._search:
+        if query.find_prefix and not self.search:
             return Page([], 0, query, complete=False, looked_at=0)
         with unavailable_as_queue_error():
             if query.job_id is not None:
                 return self._page_of_one(query, with_payload)
-            sources = _sources(query)
+            sources = sources_of(query)
             if not sources:
                 return self._page_from_buckets(query, with_payload)
-            if _is_in_order(query, sources):
+            if is_in_order(query, sources):
                 return self._page_of_source(query, sources[0], with_payload)
             return self._page_from_candidates(query, sources, with_payload)
 
@@ -70,7 +71,7 @@ class Listing:
         return Page(self._jobs(ids, with_payload), int(found), query)
 
     def _page_from_buckets(self, query: JobQuery, with_payload: bool) -> Page:
-        rows = self._scripts.call(
+        rows = self.scripts.call(
             "page",
             query.status or "",
             query.job_type or "",
@@ -84,7 +85,7 @@ class Listing:
         return _page_of_rows(query, *rows)
 
     def _page_of_source(self, query: JobQuery, source: Source, with_payload: bool) -> Page:
-        rows = self._scripts.call(
+        rows = self.scripts.call(
             "entries",
             source.kind,
             source.name,
@@ -98,21 +99,22 @@ class Listing:
     def _page_from_candidates(
         self, query: JobQuery, sources: list[Source], with_payload: bool
     ) -> Page:
-        found = Candidates(self._client, self._keys, self._scripts).find(query, sources)
+        sizes = self.candidates.sizes(query, sources)
+        source = min(sizes, key=lambda one: sizes[one])
+        found = self.candidates.find(query, sources, source, query.look)
         on_page = found.ids[query.offset : query.offset + query.limit]
         page = Page(self._jobs(on_page, with_payload), len(found.ids), query)
-        if found.complete:
-            return page
-        return replace(
-            page,
-            complete=False,
-            looked_at=found.looked_at,
-            candidates=found.candidates,
-            source=found.source,
-        )
+        return with_bounds(page, source, sizes[source], found.looked_at, found.at_end)
+
+    def jobs(self, ids: list[int], *, with_payload: bool) -> list[Job]:
+        """Reads jobs; one that was deleted meanwhile is left out.
+
+        Raises QueueUnavailable, ServerUnsuitable.
+        """
+        with unavailable_as_queue_error():
+            return self._jobs(ids, with_payload)
 
     def _jobs(self, ids: list[int], with_payload: bool) -> list[Job]:
-        """Reads jobs; one that was deleted meanwhile is left out."""
         if not ids:
             return []
         with self._client.pipeline(transaction=True) as pipe:
@@ -123,7 +125,14 @@ class Listing:
             return _jobs_of_rows(*pipe.execute())
 
 
-def _sources(query: JobQuery) -> list[Source]:
+def with_bounds(page: Page, source: Source, candidates: int, looked_at: int, at_end: bool) -> Page:
+    """Says of a page from candidates whether all were looked at."""
+    if at_end or looked_at >= candidates:
+        return page
+    return replace(page, complete=False, looked_at=looked_at, candidates=candidates, source=source)
+
+
+def sources_of(query: JobQuery) -> list[Source]:
     """What leads to the jobs of a query, other than the buckets: all of them must."""
     sources = [Source("tag", tag) for tag in sorted(query.all_tags)]
     if query.find_prefix:
@@ -131,7 +140,7 @@ def _sources(query: JobQuery) -> list[Source]:
     return sources
 
 
-def _is_in_order(query: JobQuery, sources: list[Source]) -> bool:
+def is_in_order(query: JobQuery, sources: list[Source]) -> bool:
     """Whether one source alone is the answer, and in order."""
     filters = query.status or query.job_type or query.priority
     return len(sources) == 1 and sources[0].is_by_id and query.is_by_id and not filters

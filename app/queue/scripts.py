@@ -23,12 +23,19 @@ _SHARED = ("_prelude", "_records", "_places", "_leases")
 # Redis refuses these when its memory is full. Everything else must go on, or nothing drains.
 _GROWING = frozenset({"submit"})
 # Reads; a replica, or a server out of disk, may run them.
-_READING = frozenset({"page", "entries", "counts", "oldest", "now", "walk", "range", "newest"})
+_READING = frozenset(
+    {
+        *("page", "entries", "slice", "ranks", "counts", "oldest", "now", "walk", "range"),
+        "newest",
+    }
+)
 # `turn` is made of the verbs of its steps.
 _PARTS = {
     "turn": ("complete", "fail", "release", "claim"),
     "page": ("buckets", "groups", "estimate", "search", "window", "rows"),
     "entries": ("rows",),
+    "slice": ("buckets", "groups", "estimate", "search", "window", "ordered"),
+    "ranks": ("buckets", "groups", "ordered", "since"),
     "retry": ("retry_job",),
     "cancel": ("cancel_job",),
     "delete": ("delete_job",),

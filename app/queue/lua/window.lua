@@ -8,8 +8,6 @@
 -- server for as long as the tie is large. No verb moves as many jobs at a time. Its jobs go set
 -- after set, by name, so that every page cuts the same.
 
-local TIE_MAX = 500
-
 local function window(group, first, last)
   local ids, scores, disorder = {}, {}, {}
   local place = {} -- id → where it was read, set after set

@@ -1,0 +1,84 @@
+-- Some ranks of one shard in the order of a sort: where they would stand among other shards' jobs.
+--
+-- ARGV  as `ordered` takes them; the first rank and the one after the last, at most 1,000 of them
+-- Returns how many jobs there are, the first rank that is answered (beyond the end: that of the last
+-- job), and for each group a list of four texts: the value that its jobs are sorted by; their ids,
+-- with spaces in between; their values, where each has its own; "1" for each that stands in a tie
+-- out of order (see `window`), else "0".
+local function slice(argv)
+  local sort, descending = argv[6], argv[7] == "1"
+  local first, last = tonumber(argv[8]), tonumber(argv[9])
+  local timed_value = timed_values(descending)
+  local is_timed = sort == "picked_at" or sort == "completed_at"
+
+  local all, total = ordered(argv), 0
+  for _, group in ipairs(all) do
+    total = total + group.size
+  end
+  first = math.max(0, math.min(first, total - 1))
+
+  local function ids_of(group, from, to)
+    if not group.entries then
+      return window(group, from, to)
+    end
+    local ids = {}
+    local found = redis.call("ZRANGE", FIND, group.first + from, group.first + to - 1)
+    for i, entry in ipairs(found) do
+      ids[i] = tonumber(string.sub(entry, -12), 16)
+    end
+    return ids, {}, {}
+  end
+
+  local function created(ids)
+    local values = {}
+    for i, text in ipairs(redis.call("HMGET", JOB_MAP, unpack(ids))) do
+      values[i] = string.match(text or "", '"created_at":(%d+)') or "0"
+    end
+    return values
+  end
+
+  -- What all jobs of a group have, or nothing.
+  local function value_of(group)
+    if is_timed or sort == "id" or sort == "created_at" then
+      return ""
+    end
+    return tostring(group.value)
+  end
+
+  local function answer(group, from, to)
+    -- A rank counts from the page's end of a group; `window` counts upwards.
+    local low, high = from, to
+    if descending then
+      low, high = group.size - to, group.size - from
+    end
+    local upwards, scores, disorder = ids_of(group, low, high)
+    local ids, values, ties = {}, {}, {}
+    for i = 1, #upwards do
+      local id = upwards[descending and #upwards + 1 - i or i]
+      ids[i] = integer(id)
+      ties[i] = disorder[id] and "1" or "0"
+      if group.unit then
+        values[i] = integer(math.floor(scores[id] / group.unit))
+      elseif is_timed and group.value == timed_value then
+        values[i] = integer(scores[id])
+      end
+    end
+    if sort == "created_at" then
+      values = created(ids)
+    end
+    return {
+      value_of(group), table.concat(ids, " "), table.concat(values, " "), table.concat(ties),
+    }
+  end
+
+  local parts, before = {}, 0
+  for _, group in ipairs(all) do
+    local from = math.max(first - before, 0)
+    local to = math.min(last - before, group.size)
+    if from < to then
+      parts[#parts + 1] = answer(group, from, to)
+    end
+    before = before + group.size
+  end
+  return { total, first, parts }
+end

@@ -1,0 +1,123 @@
+"""Finds one page of a list that lies in several shards, each of which has its part in order.
+
+A job's `Spot` says where it stands among the jobs of all shards. The page begins where `offset`
+spots come before it; how many of these are in which shard is searched for: each shard shows the
+spots around a guess, and where these don't settle it, each tells how many of its jobs come before
+the others' guesses, which narrows the search and says where to guess next. Usually that is one or
+two guesses; each third is halfway, so that the search ends after some dozens at the worst.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+# Compares as jobs are ordered upwards: 0 or 1, for those without the value that is sorted by stand
+# last in either direction; the value; then 0, the id, 0, or, in a tie that its shard does not put
+# in order of ids, 1, the shard, the rank there. Behind that id and shard, for those who read it.
+Spot = tuple[int, Any, int, int, int, int, int]
+Range = tuple[int, int]
+
+MARGIN = 100  # spots that are shown on either side of a guess
+GUESSES_MAX = 100  # only a list that changes all the time takes so many
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """What a shard shows of its `total` spots: those from rank `first` on, as the page has them."""
+
+    total: int
+    first: int
+    spots: list[Spot]
+
+    def nearest(self, rank: int) -> int:
+        """The rank nearest to this one of those that are shown."""
+        return max(self.first, min(rank, self.first + len(self.spots) - 1))
+
+
+class Shards(Protocol):
+    """The parts of the list. Every answer is a list with one entry for each shard."""
+
+    def slices(self, ranges: Sequence[Range]) -> list[Slice]:
+        """The spots from the first rank of a range up to the second, but at least the last one."""
+
+    def ranks(self, spots: Sequence[Spot]) -> list[list[int]]:
+        """How many of its jobs come before each of these spots, which are other shards'."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Point:
+    """A place in the list: `below` spots come before it, `of[i]` of them in shard i."""
+
+    below: int
+    of: Sequence[int]
+
+
+def select(
+    shards: Shards, count: int, offset: int, limit: int, *, descending: bool
+) -> tuple[list[Spot], int]:
+    """The spots at the ranks from `offset` on, at most `limit`, and how many there are in all.
+
+    Each spot once, whatever happens meanwhile. `count` shards; raises what they raise.
+    """
+    guess = [offset // count] * count
+    ranges = _around(guess, limit) if offset > 2 * MARGIN else [(0, offset + limit)] * count
+    low, high = _Point(0, [0] * count), None
+    page: list[Spot] = []
+    total = 0
+    for step in range(1, GUESSES_MAX + 1):
+        slices = shards.slices(ranges)
+        total = sum(part.total for part in slices)
+        page, is_settled = _page(slices, offset, limit, descending)
+        if is_settled:
+            break
+        if total - offset <= 2 * MARGIN + limit:
+            ranges = [(max(0, part.total - (total - offset)), part.total) for part in slices]
+            continue
+        for point in _points(shards, slices, guess):
+            if point.below <= offset:
+                low = max(low, point, key=lambda one: one.below)
+            elif high is None or point.below < high.below:
+                high = point
+        top = high or _Point(total, [part.total for part in slices])
+        share = 1 / 2 if step % 3 == 0 else (offset - low.below) / max(1, top.below - low.below)
+        guess = [a + round((b - a) * share) for a, b in zip(low.of, top.of, strict=True)]
+        ranges = _around(guess, limit)
+    return page, total
+
+
+def _around(guess: Sequence[int], limit: int) -> list[Range]:
+    return [(max(0, rank - MARGIN), rank + limit + MARGIN) for rank in guess]
+
+
+def _page(
+    slices: Sequence[Slice], offset: int, limit: int, descending: bool
+) -> tuple[list[Spot], bool]:
+    """The page as far as the slices show it, and whether that is certain: between the last of their
+    beginnings and the first of their ends every spot is known."""
+    spots = [spot for part in slices for spot in part.spots]
+    spots.sort(reverse=descending)
+    begin = offset - sum(part.first for part in slices)
+    end = begin + max(0, min(limit, sum(part.total for part in slices) - offset))
+    page = spots[max(0, begin) : max(0, end)]
+    if begin == end:
+        return [], True
+    heads = [part.spots[0] for part in slices if part.first and part.spots]
+    tails = [part.spots[-1] for part in slices if part.first + len(part.spots) < part.total]
+    known_from = max(map(spots.index, heads), default=0)
+    known_to = min(map(spots.index, tails), default=len(spots) - 1)
+    return page, known_from <= begin and end - 1 <= known_to
+
+
+def _points(shards: Shards, slices: Sequence[Slice], guess: Sequence[int]) -> list[_Point]:
+    """Where in the list the guesses stand."""
+    owners = [i for i, part in enumerate(slices) if part.spots]
+    ranks = [slices[i].nearest(guess[i]) for i in owners]
+    spots = [slices[i].spots[r - slices[i].first] for i, r in zip(owners, ranks, strict=True)]
+    counts = shards.ranks(spots)
+    points = []
+    for n, (owner, rank) in enumerate(zip(owners, ranks, strict=True)):
+        of = [rank if i == owner else counts[i][n] for i in range(len(slices))]
+        points.append(_Point(sum(of), of))
+    return points
