@@ -156,14 +156,30 @@ class Inspector:
 
     def tags(self, limit: int = 50) -> list[str]:
         """The tags that most jobs have, those first."""
+        return [tag for tag, _ in self.tag_counts(limit)]
+
+    def tag_counts(self, limit: int) -> list[tuple[str, int]]:
+        """The same with how many jobs have them."""
         with unavailable_as_queue_error():
-            return list(self._client.zrange(self.keys.tags, 0, limit - 1, desc=True))
+            found = self._client.zrange(self.keys.tags, 0, limit - 1, desc=True, withscores=True)
+        return [(tag, int(jobs)) for tag, jobs in found]
 
     def position(self, job_id: int) -> int | None:
         """How many pending jobs rank before this one; None when it is not pending."""
         with unavailable_as_queue_error():
             rank = self._client.zrank(self.keys.pending, str(job_id))
         return None if rank is None else int(rank)
+
+    def rank(self, job_id: int) -> float | None:
+        """What a pending job is ordered by, lower first; None when it is not pending."""
+        with unavailable_as_queue_error():
+            score = self._client.zscore(self.keys.pending, str(job_id))
+        return None if score is None else float(score)
+
+    def pending_before(self, rank: float) -> int:
+        """How many pending jobs have a lower rank."""
+        with unavailable_as_queue_error():
+            return int(self._client.zcount(self.keys.pending, "-inf", f"({rank!r}"))
 
     def paused(self) -> bool:
         """Whether no jobs are handed out."""
@@ -175,9 +191,10 @@ class Inspector:
 
         At most `SERIES_MINUTES_MAX`; a minute in which nothing happened has zeros.
         """
-        count = max(1, min(minutes, SERIES_MINUTES_MAX))
-        last = self._now_ms() // 60_000
-        numbers = range(last - count + 1, last + 1)
+        return self.minutes(last_minutes(minutes, self._now_ms()))
+
+    def minutes(self, numbers: range) -> list[Minute]:
+        """What happened in these minutes since the epoch."""
         with unavailable_as_queue_error(), self._client.pipeline(False) as pipe:
             for number in numbers:
                 pipe.hgetall(self.keys.stats_minute(number))
@@ -226,12 +243,13 @@ class Inspector:
 
     def memory(self) -> tuple[int, int] | None:
         """Bytes that the server uses and may use (0: no limit); None where it doesn't tell us."""
-        with unavailable_as_queue_error():
-            try:
-                info = self._client.info("memory")
-            except redis.ResponseError:  # an ACL without INFO
-                return None
-        return int(info["used_memory"]), int(info.get("maxmemory", 0))
+        info = self._info("memory")
+        return None if info is None else (int(info["used_memory"]), int(info.get("maxmemory", 0)))
+
+    def server_id(self) -> str | None:
+        """Which server this is, other for each of its starts; None where it doesn't tell us."""
+        info = self._info("server")
+        return None if info is None else str(info["run_id"])
 
     def workers(self) -> list[WorkerInfo]:
         """Workers that said something in the last 15 minutes, by name."""
@@ -261,6 +279,14 @@ class Inspector:
         """The server's time, in seconds since the epoch."""
         return self._now_ms() / 1000
 
+    def _info(self, section: str) -> dict[str, Any] | None:
+        with unavailable_as_queue_error():
+            try:
+                found: dict[str, Any] = self._client.info(section)
+            except redis.ResponseError:  # an ACL without INFO
+                return None
+        return found
+
     def _now_ms(self) -> int:
         return int(self._scripts.call("now"))
 
@@ -285,6 +311,12 @@ class Inspector:
         """Main workers."""
         found = self._workers_since(now_ms - WORKER_LISTED_MS)
         return [w for w in found if w.details.get("role") == "main" and w.is_alive(now_ms / 1000)]
+
+
+def last_minutes(count: int, now_ms: int) -> range:
+    """So many minutes since the epoch, up to the current one; `SERIES_MINUTES_MAX` at most."""
+    last = now_ms // 60_000
+    return range(last - max(1, min(count, SERIES_MINUTES_MAX)) + 1, last + 1)
 
 
 def _open_breakers(workers: list[WorkerInfo]) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ They run in chunks, by `JobQueue.operate`, wherever housekeeping is done.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -50,6 +50,7 @@ class Operation:
     skipped: int
     created_at: float
     finished_at: float | None
+    parts: int = 1  # how many shards it was started for
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +111,24 @@ class Operations:
         """
         if action not in ACTS_ON:
             raise ValueError("action: must be one of retry, cancel, delete.")
-        total = self._listing.page(replace(query, look=LOOK_MAX), with_payload=False).total
+        return self.start_part(action, query, by, total=self.count(query))
+
+    def count(self, query: JobQuery) -> int:
+        """How many jobs match now, as an operation tells it."""
+        return self._listing.page(replace(query, look=LOOK_MAX), with_payload=False).total
+
+    def start_part(
+        self,
+        action: Action,
+        query: JobQuery,
+        by: str,
+        *,
+        total: int,
+        parts: int = 1,
+        operation_id: int | None = None,
+    ) -> int:
+        """Starts it in one of `parts` shards, under the id that the first of them gave; returns
+        that. No effect where it was started already."""
         answer = self._scripts.call(
             "start_operation",
             new_nonce(),
@@ -119,16 +137,17 @@ class Operations:
             json.dumps(_conditions(query)),
             clean_text(by),
             total,
+            parts,
+            operation_id or "",
         )
         return int(answer)
 
     def get(self, operation_id: int) -> Operation:
         """Raises OperationNotFound: it never existed, or ended more than a week ago."""
-        with unavailable_as_queue_error():
-            fields = self._client.hgetall(self._keys.operation(operation_id))
-        if not fields:
+        [found] = self.find([operation_id])
+        if found is None:
             raise OperationNotFound(operation_id)
-        return _operation_from_fields(operation_id, fields)
+        return found
 
     def stop(self, operation_id: int) -> None:
         """Nothing more is done from now on; what was done stands. No effect on a finished one.
@@ -140,14 +159,24 @@ class Operations:
 
     def recent(self, limit: int = 20) -> list[Operation]:
         """Newest first; those that ended more than a week ago are forgotten."""
+        return [found for found in self.find(self.recent_ids(limit)) if found]
+
+    def recent_ids(self, limit: int) -> list[int]:
+        """The ids of the last that were started, newest first."""
         with unavailable_as_queue_error():
             ids = self._client.zrange(self._keys.operations, 0, limit - 1, desc=True)
-            with self._client.pipeline(False) as pipe:
-                for operation_id in ids:
-                    pipe.hgetall(self._keys.operation(operation_id))
-                found = pipe.execute() if ids else []
-        pairs = zip(ids, found, strict=True)
-        return [_operation_from_fields(int(i), fields) for i, fields in pairs if fields]
+        return list(map(int, ids))
+
+    def find(self, operation_ids: Sequence[int]) -> list[Operation | None]:
+        """The operations of these ids, None for those that are not there."""
+        with unavailable_as_queue_error(), self._client.pipeline(False) as pipe:
+            for operation_id in operation_ids:
+                pipe.hgetall(self._keys.operation(operation_id))
+            found = pipe.execute() if operation_ids else []
+        return [
+            _operation_from_fields(operation_id, fields) if fields else None
+            for operation_id, fields in zip(operation_ids, found, strict=True)
+        ]
 
 
 def _conditions(query: JobQuery) -> dict[str, Any]:
@@ -181,4 +210,5 @@ def _operation_from_fields(operation_id: int, fields: dict[str, str]) -> Operati
         skipped=int(read["skipped"]),
         created_at=int(read["created_at"]) / 1000,
         finished_at=None if finished_ms is None else int(finished_ms) / 1000,
+        parts=int(fields.get("parts", 1)),
     )

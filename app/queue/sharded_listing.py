@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from app.queue.asking import ask
@@ -175,4 +176,4 @@ def share_out(look: int, sizes: Sequence[int]) -> list[int]:
     if total <= look:
         return [look] * len(sizes)
     bounds = [look * sum(sizes[:i]) // total for i in range(len(sizes) + 1)]
-    return [b - a for a, b in zip(bounds, bounds[1:], strict=True)]
+    return [b - a for a, b in pairwise(bounds)]

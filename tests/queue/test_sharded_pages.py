@@ -10,22 +10,21 @@ import fakeredis
 import pytest
 import redis
 
-from app.queue.inspector import LIMIT_MAX, LOOK_MAX, SORTS, Inspector, JobQuery
+from app.queue.inspector import LIMIT_MAX, LOOK_MAX, SORTS, JobQuery
 from app.queue.job import Status
 from app.queue.keys import Keys
 from app.queue.scripts import script_source
-from app.queue.sharded_listing import ShardedListing
+from app.queue.sharded_inspector import ShardedInspector
 from tests.queue.conftest import REDIS_7_0
 from tests.queue.listing_reference import cut, matching, sort
 from tests.queue.listing_store import SHAPES, STARTED_MS, Record, make_record, write
+from tests.queue.sharded_store import SHARDS, open_shards, prefix_of
 from tests.queue.test_inspector_pages import (
     SEARCHES,
     pages_to_try,
     random_filter,
     without_flags,
 )
-
-SHARDS = 4
 
 
 def batches(job_number: int) -> int:
@@ -63,19 +62,16 @@ def spread(records: list[Record], where: Callable[[int], int]) -> list[list[Reco
     return parts
 
 
-def listing_of(
+def open_listing(
     client: redis.Redis,
     parts: list[list[Record]],
     source: Callable[[str], str] = script_source,
-) -> ShardedListing:
+) -> ShardedInspector:
     client.flushall()
-    inspectors = []
-    for i, part in enumerate(parts):
-        prefix = f"{{mr{i}}}"
+    for shard, part in enumerate(parts):
         if part:
-            write(client, Keys(prefix), part)
-        inspectors.append(Inspector(client, prefix=prefix, source=source))
-    return ShardedListing([one.listing for one in inspectors], lambda job_id: job_id % SHARDS)
+            write(client, Keys(prefix_of(shard)), part)
+    return open_shards(client, source).inspector
 
 
 @pytest.mark.parametrize("where", SPREADS)
@@ -111,7 +107,7 @@ def check_pages(
     rng = random.Random(f"{shape} {where} {job_count}")
     parts = spread(list(SHAPES[shape](rng, job_count)), SPREADS[where])
     records = [record for part in parts for record in part]
-    listing = listing_of(client, parts, source)
+    inspector = open_listing(client, parts, source)
 
     searched = [JobQuery(q=q) for q in rng.sample(SEARCHES, filter_count)]
     filtered = [random_filter(rng) for _ in range(filter_count)]
@@ -124,7 +120,7 @@ def check_pages(
                 query = replace(base, sort=by, descending=descending, limit=limit, look=LOOK_MAX)
                 ordered = sort(found, by, descending)
                 for page in pages_to_try(rng, len(found), limit):
-                    check_page(listing, ordered, replace(query, page=page))
+                    check_page(inspector, ordered, replace(query, page=page))
 
 
 @pytest.mark.parametrize("tied", [500, 501, 620, 3000])
@@ -143,17 +139,13 @@ def test_pages_of_a_large_tie_hold_each_job_once(client: redis.Redis, tied: int)
                 for i, at in zip(ids, moments, strict=True)
             ]
         )
-    listing = listing_of(client, parts)
+    inspector = open_listing(client, parts)
     records = [record for part in parts for record in part]
 
     for descending in (False, True):
         query = JobQuery(sort="picked_at", descending=descending, limit=LIMIT_MAX)
         pages = range(1, -(-len(records) // LIMIT_MAX) + 1)
-        found = [
-            job
-            for page in pages
-            for job in listing.page(replace(query, page=page), with_payload=False).jobs
-        ]
+        found = [job for page in pages for job in inspector.page(replace(query, page=page)).jobs]
         assert sorted(job.id for job in found) == sorted(record["id"] for record in records)
         at = [job.picked_at for job in found]
         assert at == sorted(at, reverse=descending)
@@ -163,7 +155,7 @@ def test_pages_of_a_large_tie_hold_each_job_once(client: redis.Redis, tied: int)
         ]
 
 
-def check_page(listing: ShardedListing, ordered: list[Record], query: JobQuery) -> None:
-    page = listing.page(query, with_payload=False)
+def check_page(inspector: ShardedInspector, ordered: list[Record], query: JobQuery) -> None:
+    page = inspector.page(query)
     assert ([job.id for job in page.jobs], page.total) == cut(ordered, query), query
     assert page.complete
