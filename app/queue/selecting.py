@@ -9,8 +9,10 @@ two guesses; each third is halfway, so that the search ends after some dozens at
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, Protocol
 
 # Compares as jobs are ordered upwards: 0 or 1, for those without the value that is sorted by stand
@@ -19,7 +21,7 @@ from typing import Any, Protocol
 Spot = tuple[int, Any, int, int, int, int, int]
 Range = tuple[int, int]
 
-MARGIN = 100  # spots that are shown on either side of a guess
+MARGIN = 200  # spots that are shown on either side of a guess: what another guess would cost
 GUESSES_MAX = 100  # only a list that changes all the time takes so many
 
 
@@ -62,7 +64,7 @@ def select(
     Each spot once, whatever happens meanwhile. `count` shards; raises what they raise.
     """
     guess = [offset // count] * count
-    ranges = _around(guess, limit) if offset > 2 * MARGIN else [(0, offset + limit)] * count
+    ranges = _around(guess, offset, limit)
     low, high = _Point(0, [0] * count), None
     page: list[Spot] = []
     total = 0
@@ -72,10 +74,12 @@ def select(
         page, is_settled = _page(slices, offset, limit, descending)
         if is_settled:
             break
-        if total - offset <= 2 * MARGIN + limit:
+        if total - offset <= MARGIN + limit:
             ranges = [(max(0, part.total - (total - offset)), part.total) for part in slices]
             continue
-        for point in _points(shards, slices, guess):
+        top = high or _Point(total, [part.total for part in slices])
+        weights = [b - a for a, b in zip(low.of, top.of, strict=True)]
+        for point in _points(shards, slices, guess, weights, descending):
             if point.below <= offset:
                 low = max(low, point, key=lambda one: one.below)
             elif high is None or point.below < high.below:
@@ -83,12 +87,13 @@ def select(
         top = high or _Point(total, [part.total for part in slices])
         share = 1 / 2 if step % 3 == 0 else (offset - low.below) / max(1, top.below - low.below)
         guess = [a + round((b - a) * share) for a, b in zip(low.of, top.of, strict=True)]
-        ranges = _around(guess, limit)
+        ranges = _around(guess, offset, limit)
     return page, total
 
 
-def _around(guess: Sequence[int], limit: int) -> list[Range]:
-    return [(max(0, rank - MARGIN), rank + limit + MARGIN) for rank in guess]
+def _around(guess: Sequence[int], offset: int, limit: int) -> list[Range]:
+    # No page reaches further than it would if all that comes before it lay in one shard.
+    return [(max(0, rank - MARGIN), min(rank + MARGIN, offset) + limit) for rank in guess]
 
 
 def _page(
@@ -110,14 +115,24 @@ def _page(
     return page, known_from <= begin and end - 1 <= known_to
 
 
-def _points(shards: Shards, slices: Sequence[Slice], guess: Sequence[int]) -> list[_Point]:
-    """Where in the list the guesses stand."""
-    owners = [i for i, part in enumerate(slices) if part.spots]
-    ranks = [slices[i].nearest(guess[i]) for i in owners]
-    spots = [slices[i].spots[r - slices[i].first] for i, r in zip(owners, ranks, strict=True)]
-    counts = shards.ranks(spots)
+def _points(
+    shards: Shards,
+    slices: Sequence[Slice],
+    guess: Sequence[int],
+    weights: Sequence[int],
+    descending: bool,
+) -> list[_Point]:
+    """Where in the list two of the guesses stand: the one in the middle, by what is still unknown
+    of their shards, and the next. With guesses halfway, that settles a quarter of it at least."""
+    ranks = {i: part.nearest(guess[i]) for i, part in enumerate(slices) if part.spots}
+    spots = {i: slices[i].spots[rank - slices[i].first] for i, rank in ranks.items()}
+    owners = sorted(spots, key=spots.__getitem__, reverse=descending)
+    sums = list(accumulate(max(0, weights[i]) for i in owners))
+    middle = bisect_left(sums, sums[-1] / 2)
+    owners = owners[middle : middle + 2]
+    counts = shards.ranks([spots[i] for i in owners])
     points = []
-    for n, (owner, rank) in enumerate(zip(owners, ranks, strict=True)):
-        of = [rank if i == owner else counts[i][n] for i in range(len(slices))]
+    for n, owner in enumerate(owners):
+        of = [ranks[i] if i == owner else counts[i][n] for i in range(len(slices))]
         points.append(_Point(sum(of), of))
     return points

@@ -8,7 +8,7 @@
 -- nil; milliseconds; an id
 -- Returns the least id of which all jobs with a lesser one come before (milliseconds, id).
 
-local NEIGHBOURS = 32 -- as many ids are read at once: more shards than that have holes of their own
+local NEIGHBOURS = { 8, 56 } -- so many ids are read at once; others are other shards', or gone
 local CREATED_LOOKS_MAX = 200
 
 local function created_at(text)
@@ -22,17 +22,21 @@ local function since(first_between, ms, id)
 
   -- The next job from an id on, and when it was created; nil when there is none under `high`.
   local function next_job(x)
-    local ids = {}
-    for i = 0, math.min(NEIGHBOURS, high - x) - 1 do
-      ids[i + 1] = integer(x + i)
-    end
-    local texts = redis.call("HMGET", JOB_MAP, unpack(ids))
-    for i = 1, #ids do
-      if texts[i] then
-        return x + i - 1, created_at(texts[i])
+    local from = x
+    for _, many in ipairs(NEIGHBOURS) do
+      local ids = {}
+      for i = from, math.min(from + many, high) - 1 do
+        ids[#ids + 1] = integer(i)
       end
+      local texts = #ids > 0 and redis.call("HMGET", JOB_MAP, unpack(ids)) or {}
+      for i = 1, #ids do
+        if texts[i] then
+          return from + i - 1, created_at(texts[i])
+        end
+      end
+      from = from + many
     end
-    local next_id = first_between(x, high)
+    local next_id = from < high and first_between(from, high)
     if next_id then
       return next_id, created_at(redis.call("HGET", JOB_MAP, integer(next_id)) or "")
     end
