@@ -14,7 +14,8 @@ from app.queue.summary import is_found_by
 Row = tuple[Job, str]  # with its entry in `Job_summary`, or ""
 Passes = Callable[[Job, str], bool]
 LOOK = 20_000  # candidates; looking through all jobs costs more than that
-RANGE_MAX = 1000  # ids in one call, where most of them were deleted
+RANGE_MAX = 1000  # ids in one call, where most of them were deleted, or are other shards'
+SPARSE = 8  # where fewer than one of so many ids is there, the buckets lead to them sooner
 
 
 def walk(query: JobQuery, scripts: Scripts, listing: Listing) -> Iterator[list[Job]]:
@@ -43,7 +44,7 @@ def walk(query: JobQuery, scripts: Scripts, listing: Listing) -> Iterator[list[J
     found = (
         _in_buckets(filters_only, scripts, newest[0].id)
         if query.status or query.job_type or query.priority
-        else _in_range(scripts, oldest[0].id, newest[0].id)
+        else _in_range(filters_only, scripts, oldest[0].id, newest[0].id)
     )
     passes = _tags_and_search(query)
     for rows in found:
@@ -51,20 +52,26 @@ def walk(query: JobQuery, scripts: Scripts, listing: Listing) -> Iterator[list[J
             yield jobs
 
 
-def _in_range(scripts: Scripts, first_id: int, last_id: int) -> Iterator[list[Row]]:
-    """Every job: ids follow each other but for those that were deleted."""
+def _in_range(
+    query: JobQuery, scripts: Scripts, first_id: int, last_id: int
+) -> Iterator[list[Row]]:
+    """Every job of a query without filters: ids follow each other but for those that are gone."""
     step = LIMIT_MAX
     while first_id <= last_id:
         end = min(first_id + step - 1, last_id)
         rows = _rows(scripts.call("range", first_id, end))
         yield rows
+        if step == RANGE_MAX and SPARSE * len(rows) < step:
+            yield from _in_buckets(query, scripts, last_id, after=end)
+            return
         step = LIMIT_MAX if 2 * len(rows) > LIMIT_MAX else min(2 * step, RANGE_MAX)
         first_id = end + 1
 
 
-def _in_buckets(query: JobQuery, scripts: Scripts, last_id: int) -> Iterator[list[Row]]:
+def _in_buckets(
+    query: JobQuery, scripts: Scripts, last_id: int, *, after: int = 0
+) -> Iterator[list[Row]]:
     filters = (query.status or "", query.job_type or "", query.priority or "")
-    after = 0
     while after < last_id:
         rows = _rows(scripts.call("walk", *filters, after, LIMIT_MAX))
         if not rows:

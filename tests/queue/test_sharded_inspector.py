@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -17,8 +18,9 @@ from app.queue.keys import Keys
 from app.queue.sharded_inspector import ShardedInspector
 from app.queue.sharded_listing import share_out
 from app.queue.submission import NewJob
+from tests.queue.listing_store import make_record, write
 from tests.queue.sharded_store import SHARDS, Sharded, open_shards, prefix_of, shard_of
-from tests.queue.virtual_time import STARTED_MS, Clock
+from tests.queue.virtual_time import STARTED_MS, Clock, virtual_source
 
 
 @pytest.fixture
@@ -138,6 +140,18 @@ def test_a_walk_has_each_job_once_and_in_order(sharded: Sharded) -> None:
     assert walked(job_type="noop") == sorted(ids[:260])
     assert walked(tag="t") == sorted(ids[:30] + ids[260:])
     assert walked(q=str(ids[7])) == [ids[7]]
+
+
+def test_a_walk_over_ids_that_lie_far_apart_has_each_job_once(store: redis.Redis) -> None:
+    """Those of one of many shards do, and those that are left when most were deleted."""
+    rng = random.Random(5)
+    ids = [*range(1, 300), *range(400, 50_000, 70), *range(60_000, 60_500)]
+    write(store, Keys(), [make_record(rng, i, picked_ms=STARTED_MS) for i in ids])
+    inspector = Inspector(store, source=virtual_source(store))
+
+    walked = [job.id for jobs in inspector.walk(JobQuery()) for job in jobs]
+
+    assert walked == ids
 
 
 # ── Candidates ──────────────────────────────────────────────────────────────────────────────────
