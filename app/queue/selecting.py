@@ -75,7 +75,10 @@ def select(
         if is_settled:
             break
         if total - offset <= MARGIN + limit:
-            ranges = [(max(0, part.total - (total - offset)), part.total) for part in slices]
+            # Some more, for those that come while the list is asked again.
+            ranges = [
+                (max(0, part.total - (total - offset)), part.total + MARGIN) for part in slices
+            ]
             continue
         top = high or _Point(total, [part.total for part in slices])
         weights = [b - a for a, b in zip(low.of, top.of, strict=True)]
@@ -86,7 +89,9 @@ def select(
                 high = point
         top = high or _Point(total, [part.total for part in slices])
         share = 1 / 2 if step % 3 == 0 else (offset - low.below) / max(1, top.below - low.below)
-        guess = [a + round((b - a) * share) for a, b in zip(low.of, top.of, strict=True)]
+        guess = [
+            min(offset, a + round((b - a) * share)) for a, b in zip(low.of, top.of, strict=True)
+        ]
         ranges = _around(guess, offset, limit)
     return page, total
 
