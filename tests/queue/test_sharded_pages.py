@@ -74,8 +74,14 @@ def open_listing(
     return open_shards(client, source).inspector
 
 
-@pytest.mark.parametrize("where", SPREADS)
-@pytest.mark.parametrize("shape", ["mixed", "bursts", "doubling"])
+@pytest.mark.parametrize(
+    ("shape", "where"),
+    [
+        *[("mixed", where) for where in SPREADS],
+        ("bursts", "in batches"),
+        ("doubling", "grown"),
+    ],
+)
 def test_a_page_equals_the_brute_force_page(client: redis.Redis, shape: str, where: str) -> None:
     # Ids must stay under 2^43.
     job_count = 600 if shape == "doubling" else 3_000
