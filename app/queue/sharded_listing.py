@@ -25,7 +25,8 @@ class ShardedListing:
     """Answers a `JobQuery` from all shards, as `Listing` does from one.
 
     The order by creation is that of the times: over shards, ids don't tell. Each job stands on a
-    page at most once. While jobs move, the shards are seen at slightly different moments.
+    page at most once. While jobs move, the shards are seen at slightly different moments, and a job
+    as it is when it is read: milliseconds after it was found.
     """
 
     def __init__(self, listings: Sequence[Listing], shard_of: Callable[[int], int]) -> None:
