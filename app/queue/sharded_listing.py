@@ -19,6 +19,7 @@ from app.queue.selecting import Range, Slice, Spot, select
 _TIMES = ("created_at", "picked_at", "completed_at")
 _TEXTS = ("status", "job_type", "priority")
 _BEYOND = 2**53  # above every id
+_RETRIES_UNIT = 2**43  # as in `lua/_prelude.lua`
 
 
 class ShardedListing:
@@ -116,9 +117,25 @@ class _Shards:
         answer = self._call(shard, "slice", first, last)
         total, first, parts = answer
         spots: list[Spot] = []
-        for value, ids, values, ties in parts:
-            spots += self._spots(shard, first + len(spots), value, ids, values, ties)
+        for part in parts:
+            if len(part) == 2:
+                spots += self._sorted(shard, part[1])
+            else:
+                spots += self._spots(shard, first + len(spots), *part)
         return Slice(total, first, spots)
+
+    def _sorted(self, shard: int, ids_and_scores: str) -> list[Spot]:
+        numbers = list(map(int, ids_and_scores.split()))
+        ids, scores = numbers[::2], numbers[1::2]
+        if self.query.sort == "retry_count":
+            scores = [score // _RETRIES_UNIT for score in scores]
+        side = int(self.query.descending)  # as below: these have a value
+        spots: list[Spot] = [
+            (side, score, 0, job_id, 0, job_id, shard)
+            for job_id, score in zip(ids, scores, strict=True)
+        ]
+        spots.sort(reverse=self.query.descending)
+        return spots
 
     def _spots(
         self, shard: int, first: int, value: str, ids: str, values: str, ties: str
