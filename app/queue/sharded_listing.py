@@ -118,24 +118,25 @@ class _Shards:
         total, first, parts = answer
         spots: list[Spot] = []
         for part in parts:
-            if len(part) == 2:
-                spots += self._sorted(shard, part[1])
-            else:
-                spots += self._spots(shard, first + len(spots), *part)
+            of_group = (
+                self._scored(shard, part[1])
+                if len(part) == 2
+                else self._spots(shard, first + len(spots), *part)
+            )
+            of_group.sort(reverse=self.query.descending)
+            spots += of_group
         return Slice(total, first, spots)
 
-    def _sorted(self, shard: int, ids_and_scores: str) -> list[Spot]:
+    def _scored(self, shard: int, ids_and_scores: str) -> list[Spot]:
         numbers = list(map(int, ids_and_scores.split()))
         ids, scores = numbers[::2], numbers[1::2]
         if self.query.sort == "retry_count":
             scores = [score // _RETRIES_UNIT for score in scores]
         side = int(self.query.descending)  # as below: these have a value
-        spots: list[Spot] = [
+        return [
             (side, score, 0, job_id, 0, job_id, shard)
             for job_id, score in zip(ids, scores, strict=True)
         ]
-        spots.sort(reverse=self.query.descending)
-        return spots
 
     def _spots(
         self, shard: int, first: int, value: str, ids: str, values: str, ties: str

@@ -2,10 +2,11 @@
 --
 -- ARGV  as `ordered` takes them; the first rank and the one after the last, at most 1,000 of them
 -- Returns how many jobs there are, the first rank that is answered (beyond the end: that of the last
--- job), and for each group a list of texts, with spaces in between. Either four of jobs in order:
--- the value that all of them are sorted by; their ids; their values, where each has its own; "1" for
--- each that stands in a tie out of order (see `window`), else "0". Or one, "", and then ids and
--- scores, not in order, of all jobs asked for and some around: the caller sorts faster.
+-- job), and for each group a list of texts. Either, of a scored group, "" and then ids and scores in
+-- turn. Or the value that all of the jobs are sorted by; their ids; their values, where each has its
+-- own; and "1" for each that stands in a tie out of order (see `window`), else "0", or "". These are
+-- in order only where there is such a tie: else the caller sorts faster. Some jobs around are shown
+-- too.
 
 local function slice(argv)
   local sort, descending = argv[6], argv[7] == "1"
@@ -48,28 +49,33 @@ local function slice(argv)
     return tostring(group.value)
   end
 
-  -- Ids and scores between two upward ranks or a little outside, set after set, and how many jobs
-  -- come before these and until their end. Nothing when a tie among them may be out of order.
+  -- Ids, and scores of a scored group, between two upward ranks or a little outside, set after set,
+  -- and how many jobs come before these and until their end. Nothing when a tie among them may be
+  -- out of order.
   local function unordered(group, low, high)
     local under, _, _, over = search(group, low, high)
     if over.below - under.below > high - low + TIE_MAX then
       return nil
     end
-    local texts, times = {}, {}
+    local options = group.scored and { "WITHSCORES" } or {}
+    local all_found, times = {}, {}
     for i, key in ipairs(group.keys) do
       if under.of[i] < over.of[i] then
-        local found = redis.call("ZRANGE", key, under.of[i], over.of[i] - 1, "WITHSCORES")
-        for j = 2, #found, 2 do
+        local found =
+          redis.call("ZRANGE", key, under.of[i], over.of[i] - 1, unpack(options))
+        for j = 1, #found do
+          all_found[#all_found + 1] = found[j]
+        end
+        for j = 2, group.scored and #found or 0, 2 do
           local many = (times[found[j]] or 0) + 1
           if many > TIE_MAX then
             return nil
           end
           times[found[j]] = many
         end
-        texts[#texts + 1] = table.concat(found, " ")
       end
     end
-    return table.concat(texts, " "), under.below, over.below
+    return all_found, under.below, over.below
   end
 
   local function answer(group, from, to)
@@ -78,10 +84,14 @@ local function slice(argv)
     if descending then
       low, high = group.size - to, group.size - from
     end
-    if group.scored then
-      local text, below, under_end = unordered(group, low, high)
-      if text then
-        return { "", text }, descending and group.size - under_end or below
+    -- Times of creation are read from records: of no more than was asked for.
+    if not group.entries and sort ~= "created_at" then
+      local found, below, below_end = unordered(group, low, high)
+      local shown_from = found and (descending and group.size - below_end or below)
+      if found and group.scored then
+        return { "", table.concat(found, " ") }, shown_from
+      elseif found then
+        return { value_of(group), table.concat(found, " "), "", "" }, shown_from
       end
     end
     local upwards, scores, disorder = ids_of(group, low, high)
