@@ -34,7 +34,7 @@ _PARTS = {
     "turn": ("complete", "fail", "release", "claim"),
     "page": ("buckets", "groups", "estimate", "search", "window", "rows"),
     "entries": ("rows",),
-    "slice": ("buckets", "groups", "estimate", "search", "window", "ordered"),
+    "slice": ("buckets", "groups", "estimate", "search", "window", "around", "ordered"),
     "ranks": ("buckets", "groups", "ordered", "since"),
     "retry": ("retry_job",),
     "cancel": ("cancel_job",),

@@ -1,4 +1,4 @@
--- Walks the buckets that match a filter and hold jobs. A part of `page`, `counts` and `oldest`.
+-- Walks the buckets that match a filter and hold jobs. A part of `page`, `slice` and others.
 --
 -- Takes status, job type, priority ("" for any), and a function that is called for each bucket
 -- with its name, how many jobs it holds, and the name's four parts.

@@ -1,4 +1,5 @@
--- About how many jobs of a group come before a score, from a few of its sets. A part of `page`.
+-- About how many jobs of a group come before a score, from a few of its sets. A part of `page`,
+-- `slice`.
 --
 -- A look at all sets is dear (there may be hundreds), and this finds where to look. The sample is
 -- the fullest set of each status, since a status says most about a job's age, and all large sets;

@@ -1,4 +1,4 @@
--- The sets that a page is made of, in the order of its sort. A part of `page`, `slice` and `ranks`.
+-- The sets that a page is made of, in the order of its sort. A part of `page`, `slice`, `ranks`.
 --
 -- Jobs of one group have the same value of the sort's field and are ordered by the scores of the
 -- group's sets, whichever of them they are in. In a group that is not `scored`, scores are ids; in

@@ -1,4 +1,4 @@
--- The two ends of a window of ranks in a group, or a little outside. A part of `page`.
+-- The two ends of a window of ranks in a group, or a little outside. A part of `page` and `slice`.
 --
 -- For a score x, `ZCOUNT` of every set, summed, tells how many jobs come before x. Such a look is
 -- dear, so it goes where an estimate from a few sets says; where that leads nowhere, to the same

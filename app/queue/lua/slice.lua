@@ -49,35 +49,6 @@ local function slice(argv)
     return tostring(group.value)
   end
 
-  -- Ids, and scores of a scored group, between two upward ranks or a little outside, set after set,
-  -- and how many jobs come before these and until their end. Nothing when a tie among them may be
-  -- out of order.
-  local function unordered(group, low, high)
-    local under, _, _, over = search(group, low, high)
-    if over.below - under.below > high - low + TIE_MAX then
-      return nil
-    end
-    local options = group.scored and { "WITHSCORES" } or {}
-    local all_found, times = {}, {}
-    for i, key in ipairs(group.keys) do
-      if under.of[i] < over.of[i] then
-        local found =
-          redis.call("ZRANGE", key, under.of[i], over.of[i] - 1, unpack(options))
-        for j = 1, #found do
-          all_found[#all_found + 1] = found[j]
-        end
-        for j = 2, group.scored and #found or 0, 2 do
-          local many = (times[found[j]] or 0) + 1
-          if many > TIE_MAX then
-            return nil
-          end
-          times[found[j]] = many
-        end
-      end
-    end
-    return all_found, under.below, over.below
-  end
-
   local function answer(group, from, to)
     -- A rank counts from the page's end of a group; `window` counts upwards.
     local low, high = from, to
@@ -86,7 +57,7 @@ local function slice(argv)
     end
     -- Times of creation are read from records: of no more than was asked for.
     if not group.entries and sort ~= "created_at" then
-      local found, below, below_end = unordered(group, low, high)
+      local found, below, below_end = around(group, low, high)
       local shown_from = found and (descending and group.size - below_end or below)
       if found and group.scored then
         return { "", table.concat(found, " ") }, shown_from

@@ -1,4 +1,4 @@
--- The ids at some ranks of a group, without walking to them. A part of `page`.
+-- The ids at some ranks of a group, without walking to them. A part of `page` and `slice`.
 --
 -- Takes a group, and the first rank and the one after the last, counted upwards from 0
 -- Returns ids in rising order of score, equal scores in order of ids (a set orders them as text);
