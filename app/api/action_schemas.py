@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from app.api.schemas import Tag
+from app.api.schemas import SearchText, Tag
 from app.queue.job import Priority, Status
 from app.queue.operations import Action
 
@@ -37,7 +37,7 @@ class JobFilter(Schema):
     job_type = fields.String(validate=_length(100))
     priority = fields.String(validate=_one_of(Priority))
     tag = Tag()
-    q = fields.String(validate=_length(200))
+    q = SearchText(validate=_length(200))
 
 
 class JobsAction(Schema):

@@ -12,6 +12,7 @@ from marshmallow import Schema, ValidationError, fields, validate
 from app.queue.inspector import LIMIT_MAX, LOOK_MAX, SORTS
 from app.queue.job import Priority, Status
 from app.queue.submission import RETRIES_MAX, TAG, TAGS_MAX
+from app.queue.text import clean_text
 
 BATCH_MAX = 1_000
 DELAY_MAX_SECONDS = 5 * 365 * 86_400
@@ -104,6 +105,16 @@ class Tag(fields.String):
         return value
 
 
+class SearchText(fields.String):
+    """What `q` takes. A text of nothing but spaces would be easily taken for no filter at all."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if text and not clean_text(text):
+            raise ValidationError("Must hold something to search for, not only spaces.")
+        return text
+
+
 def _one_of(choices: Any) -> validate.OneOf:
     return validate.OneOf(list(choices), error="Must be one of: {choices}.")
 
@@ -145,7 +156,7 @@ class JobsQuery(Schema):
     job_type = fields.String(validate=_length(1, 100, "characters"))
     priority = fields.String(validate=_one_of(Priority))
     tag = Tag()
-    q = fields.String(validate=_length(1, 200, "characters"))
+    q = SearchText(validate=_length(1, 200, "characters"))
     sort = fields.String(load_default="id", validate=_one_of(SORTS))
     order = fields.String(load_default="desc", validate=_one_of(("asc", "desc")))
     # More than the dashboard does: a program does not ask every two seconds.

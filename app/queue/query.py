@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from app.queue.job import Job, Priority, Status
-from app.queue.summary import find_prefix
+from app.queue.summary import FINDS_NOTHING, find_prefix
 
 SORTS = (
     "id",
@@ -105,7 +105,11 @@ class JobQuery:
         """How the entries of `Find` begin that `q` asks for, if it asks for a person or title."""
         text = self._text
         is_tag = len(text) > 1 and text.startswith("#") and " " not in text
-        return None if is_tag or self.job_id is not None else find_prefix(text)
+        if is_tag or self.job_id is not None:
+            return None
+        # Nothing but spaces and control characters is not "any": it must find no job, or an
+        # action on it would be one on every job.
+        return find_prefix(text) or (FINDS_NOTHING if self.q else None)
 
     @property
     def is_by_id(self) -> bool:

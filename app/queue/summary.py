@@ -15,6 +15,8 @@ TITLE_MAX_CHARS = 200
 TITLE_SEARCHED_CHARS = 64
 PERSON_MAX_CHARS = 320
 PEOPLE_MAX = 50
+# No entry of `Find` begins so: there is none for an empty title.
+FINDS_NOTHING = "t:\0"
 
 
 def pack_summary(title: str | None, people: Iterable[str]) -> str:

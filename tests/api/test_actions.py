@@ -122,6 +122,9 @@ def test_every_job_there_is_must_be_asked_for(http: FlaskClient, submit: Submit)
             "action",
             "Must be one of: retry, cancel, delete.",
         ),
+        # Not taken for no filter at all: every job would be deleted.
+        ({"action": "delete", "filter": {"q": "\0"}}, "filter.q", "not only spaces"),
+        ({"action": "delete", "filter": {"q": "  "}}, "filter.q", "not only spaces"),
         ({"action": "retry", "filter": "failed"}, "filter._schema", "Invalid input type."),
         ({"action": "retry", "filter": None}, "filter", "may not be null"),
         (

@@ -81,6 +81,8 @@ def test_jobs_are_filtered_and_sorted(http: FlaskClient, submit: Submit) -> None
         ("priority=HIGH", "priority"),
         ("tag=a+b", "tag"),
         ("q=" + "x" * 201, "q"),
+        ("q=%00", "q"),
+        ("q=%20%0a", "q"),
         ("sort=payload", "sort"),
         ("order=up", "order"),
         ("endpoint=x", "endpoint"),

@@ -52,6 +52,13 @@ class Table(HTMLParser):
         return [int(row[1]) for row in self.rows[1:]]
 
 
+def test_a_search_for_a_control_character_finds_nothing(http: FlaskClient, submit: Submit) -> None:
+    submit()
+
+    assert table(http, "/dashboard?q=%00").ids == []
+    assert len(table(http, "/dashboard?q=+").ids) == 1  # a box in which only a space was typed
+
+
 def table(http: FlaskClient, url: str = "/dashboard") -> Table:
     response = http.get(url)
     assert response.status_code == 200

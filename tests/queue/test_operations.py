@@ -135,6 +135,7 @@ QUERIES: dict[str, dict[str, Any]] = {
     "an id": {"q": "7"},
     "an id that another filter excludes": {"q": "7", "tag": "nobody"},
     "nothing": {"job_type": "unheard-of"},
+    "a text without a letter": {"q": " \0"},
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import redis
@@ -38,6 +39,17 @@ def test_a_job_has_its_title_and_people(queue: JobQueue, inspector: Inspector) -
     for job in (inspector.job(job_id), *inspector.page(JobQuery()).jobs):
         assert job.title == "Grüße, Ann"
         assert job.people == ("Ann@example.com", "bob@b.example")
+
+
+@pytest.mark.parametrize("q", ["\0", " ", "\n\u200b"])
+@pytest.mark.parametrize("more", [{}, {"tag": "a"}, {"status": Status.PENDING}])
+def test_a_text_without_a_letter_finds_nothing_and_not_all(
+    queue: JobQueue, inspector: Inspector, q: str, more: dict[str, Any]
+) -> None:
+    queue.submit("noop", title="Hello", people=("ann@example.com",), tags=("a",))
+    queue.submit("noop", tags=("a",))
+
+    assert inspector.page(JobQuery(q=q, **more)).total == 0
 
 
 def test_a_job_without_them_has_neither(queue: JobQueue, inspector: Inspector) -> None:
