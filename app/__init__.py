@@ -38,6 +38,10 @@ SECURITY_HEADERS = (
 )
 
 
+# A year without a plain request to this name (RFC 6797).
+HSTS_SECONDS = 31_536_000
+
+
 def create_app(
     config: Config | None = None,
     *,
@@ -117,6 +121,10 @@ def _ensure_schema() -> None:
 
 
 def _secure(response: Response) -> Response:
+    from flask import request
+
+    if request.is_secure:  # our own TLS, or the proxy's word; over plain HTTP it means nothing
+        response.headers.setdefault("Strict-Transport-Security", f"max-age={HSTS_SECONDS}")
     for name, value in SECURITY_HEADERS:
         response.headers.setdefault(name, value)  # a mail in its frame has a policy of its own
     if response.cache_control.no_cache is None:  # static files may be kept, and asked about

@@ -17,6 +17,7 @@ import pytest
 import yaml
 
 from app.config import Config
+from tests.deploy.proxy import program
 from tests.start.running import free_port, wait_for
 
 ROOT = Path(__file__).parents[2]
@@ -24,13 +25,6 @@ UNITS = sorted((ROOT / "deploy" / "systemd").glob("*.service"))
 SETTINGS = {field.name.upper() for field in fields(Config)}
 OURS = ("api", "worker", "retry-worker")
 NOT_SETTINGS = {"PATH", "PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE", "FLASK_APP"}
-
-
-def program(name: str) -> str:
-    found = shutil.which(name, path=os.environ.get("PATH", "") + ":/usr/sbin")
-    if found is None:
-        pytest.skip(f"there is no {name} on PATH")
-    return found
 
 
 def status_of(port: int, path: str) -> int | None:
@@ -139,29 +133,3 @@ def test_systemd_takes_the_units(tmp_path: Path, unit: Path) -> None:
 
     ours = [line for line in done.stderr.splitlines() if "mailroom" in line]
     assert ours == []
-
-
-def test_nginx_takes_its_file(tmp_path: Path) -> None:
-    nginx, openssl = program("nginx"), program("openssl")
-    key, certificate = tmp_path / "privkey.pem", tmp_path / "fullchain.pem"
-    subprocess.run(
-        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=mail.example.com"]
-        + ["-keyout", str(key), "-out", str(certificate)],
-        check=True,
-        capture_output=True,
-        timeout=60,
-    )
-    text = (ROOT / "deploy" / "nginx.conf").read_text(encoding="utf-8")
-    site = tmp_path / "mailroom.conf"
-    site.write_text(text.replace("/etc/ssl/mailroom", str(tmp_path)), encoding="utf-8")
-    whole = tmp_path / "nginx.conf"
-    whole.write_text(f"pid {tmp_path}/pid;\nevents {{}}\nhttp {{ include {site}; }}\n")
-
-    done = subprocess.run(
-        [nginx, "-t", "-c", str(whole), "-p", str(tmp_path), "-e", str(tmp_path / "error.log")],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-    assert done.returncode == 0, done.stderr

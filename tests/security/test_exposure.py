@@ -173,11 +173,16 @@ def test_a_trusted_proxy_tells_who_calls_and_how(make_app: Callable[..., Flask])
     [entry] = app.extensions["audit"].recent()
     assert entry.who == "dashboard operator 192.0.2.7"
     assert "Secure" in http.get("/login", headers=headers).headers.get("Set-Cookie", "Secure")
+    for path in ("/login", "/healthz", "/nowhere", "/api/tasks", "/static/app.css"):
+        answer = http.get(path, headers=headers)
+        assert answer.headers["Strict-Transport-Security"] == "max-age=31536000"
+        answer.close()
 
 
 def test_without_a_trusted_proxy_nobody_forges_an_address(guarded: Flask) -> None:
     forged = {"X-Forwarded-For": "192.0.2.7", "X-Forwarded-Proto": "https"}
-    log_in(guarded, headers=forged)
+    http = log_in(guarded, headers=forged)
+    assert "Strict-Transport-Security" not in http.get("/login", headers=forged).headers
     [entry] = guarded.extensions["audit"].recent()
     assert entry.who == "dashboard operator 127.0.0.1"
 
