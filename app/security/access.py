@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Literal
 
 from flask import Flask, current_app, g, request
+from werkzeug.exceptions import LengthRequired
 
 from app.config import Config
 from app.queue.errors import QueueError
@@ -23,6 +24,7 @@ from app.security.refusals import KeyNeeded, LoginNeeded, NotAllowed, NotServed,
 Need = Literal["nothing", "submit", "read", "admin", "viewer", "operator"]
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+STRANGERS_FORM_MAX_BYTES = 16 * 1024
 # Endpoints for everyone: they tell nothing of any job.
 _PUBLIC = frozenset(
     {
@@ -78,7 +80,7 @@ def _guard() -> None:
     need = need_of(request.endpoint, request.method)
     match need:
         case "nothing":
-            pass
+            _read_little()
         case "viewer" | "operator":
             g.person = _person()
             if need == "operator" and not g.person.may_act:
@@ -89,6 +91,13 @@ def _guard() -> None:
             except QueueError:
                 if request.endpoint != _TELLS_THAT_REDIS_IS_AWAY:
                     raise
+
+
+def _read_little() -> None:
+    """Of what a stranger sends, which is a login at most. Raises LengthRequired."""
+    request.max_content_length = STRANGERS_FORM_MAX_BYTES
+    if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
+        raise LengthRequired
 
 
 def _api_key(scope: Need) -> ApiKey | None:

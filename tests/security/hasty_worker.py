@@ -4,5 +4,5 @@ from app.security.slow_clients import PatientWorker
 
 
 class HastyWorker(PatientWorker):
-    head_seconds = 1.0
-    request_seconds = 2.0
+    request_wait_seconds = 1.0
+    read_seconds = 2.0

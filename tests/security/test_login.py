@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -85,6 +86,29 @@ def test_the_login_form_needs_its_token(guarded: Flask) -> None:
     response = http.post("/login", data={"name": "operator", "password": PASSWORD})
     assert response.status_code == 400
     assert http.get("/dashboard").status_code == 303
+
+
+@pytest.mark.parametrize("path", ["/login", "/logout"])
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"CONTENT_LENGTH": "1000000"}, 413),
+        ({"CONTENT_LENGTH": "99999999999999999999"}, 413),
+        ({"HTTP_TRANSFER_ENCODING": "chunked"}, 411),
+    ],
+)
+def test_a_stranger_s_form_is_refused_unread(
+    guarded: Flask, path: str, headers: dict[str, str], code: int
+) -> None:
+    class Unread(io.BytesIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise AssertionError("it was read")
+
+        readinto = readline = read1 = read  # type: ignore[assignment]
+
+    form = {"content_type": "application/x-www-form-urlencoded", "input_stream": Unread()}
+    response = guarded.test_client().post(path, environ_overrides=headers, **form)
+    assert response.status_code == code
 
 
 def test_the_sixth_try_in_a_minute_waits(guarded: Flask, fake_client: redis.Redis) -> None:
@@ -192,6 +216,7 @@ def test_the_cookie_is_for_us_alone(guarded: Flask, scheme: str, secure: bool) -
     cookie = response.headers["Set-Cookie"]
     assert "HttpOnly" in cookie and "SameSite=Lax" in cookie
     assert ("Secure" in cookie) == secure
+    assert ("Strict-Transport-Security" in response.headers) == secure
 
 
 def test_a_part_of_a_page_leads_the_whole_page_to_the_login(guarded: Flask) -> None:

@@ -80,7 +80,59 @@ def test_a_body_that_does_not_come_frees_the_thread(tmp_path: Path, server: Redi
         wait_for(copy.answers, copy)
         for client in slow:
             client.settimeout(20)
-            assert not client.recv(100).startswith(b"HTTP/1.1 200")
+            with contextlib.suppress(ConnectionResetError):
+                assert not client.recv(100).startswith(b"HTTP/1.1 200")
+
+
+LONG = b"Content-Length: 900000\r\n\r\n{"
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        pytest.param(b"Content-Length: 1000\r\n\r\n{", id="a short body"),
+        pytest.param(LONG, id="a long body"),
+        pytest.param(b"Expect: 100-continue\r\nContent-Length: 10\r\n\r\n", id="an asked-for body"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\n5\r\n", id="chunks"),
+        pytest.param(b"Connection: close\r\n\r\n", id="who does not hang up"),
+        pytest.param(
+            b"Content-Length: 2\r\n\r\n{}POST /api/process_query HTTP/1.1\r\nX: ",
+            id="half a next one",
+        ),
+    ],
+)
+@pytest.mark.parametrize("scheme", ["open", "key"])
+def test_whoever_stalls_holds_up_nobody(
+    tmp_path: Path, server: RedisServer, asked: bytes, scheme: str
+) -> None:
+    """Whether they are let in, or refused before their body is read."""
+    head = (
+        b"POST /api/process_query HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    )
+    if scheme == "key":
+        head += b"Authorization: Bearer nonsense\r\n"
+    with gunicorn(tmp_path, server) as copy, contextlib.ExitStack() as clients:
+        for _ in range(SILENT):
+            clients.enter_context(connect(copy, head + asked))
+
+        for _ in range(5):
+            assert copy.answers()
+
+
+def test_who_takes_no_answer_is_asked_no_more(tmp_path: Path, server: RedisServer) -> None:
+    with gunicorn(tmp_path, server) as copy, contextlib.ExitStack() as clients:
+        for _ in range(5):
+            client = clients.enter_context(socket.socket())
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+            client.connect(("127.0.0.1", copy.port))
+            # Ends when it is closed; as many answers as these would not fit anywhere.
+            with contextlib.suppress(OSError):
+                for _ in range(100):
+                    client.sendall(b"GET /api/docs HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                    client.settimeout(20)
+                    client.recv(1, socket.MSG_PEEK)  # the answer began
+
+            assert copy.answers()
 
 
 def test_a_kept_connection_serves_many_requests(tmp_path: Path, server: RedisServer) -> None:
