@@ -18,7 +18,7 @@ def register(app: Flask, config: Config, client: redis.Redis) -> None:
     """Raises ConfigError when there is no secret key and none can be kept."""
     from werkzeug.middleware.proxy_fix import ProxyFix
 
-    from app.security import access, cli, csrf, login
+    from app.security import access, broken_requests, cli, csrf, login
     from app.security.api_keys import ApiKeys
     from app.security.cookies import Cookies
     from app.security.limits import DailyQuota, LoginThrottle, RequestRate
@@ -50,4 +50,5 @@ def register(app: Flask, config: Config, client: redis.Redis) -> None:
     access.register(app)
     csrf.register(app)
     login.register(app)
+    broken_requests.register(app)
     cli.register(app)
