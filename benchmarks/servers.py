@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import unquote
 
 import redis
 
@@ -53,6 +54,11 @@ def worker(url: str, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
     finally:
         process.terminate()
         process.wait(timeout=40)
+
+
+def socket_of(url: str) -> Path:
+    """Of a server that listens on a socket only."""
+    return Path(unquote(url.removeprefix("unix://")))
 
 
 def open_client(url: str) -> redis.Redis:
