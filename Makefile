@@ -7,7 +7,7 @@ PYTHON ?= $(or $(shell for python in python3 python3.14 python3.13 python3.12 py
 VENV := .venv
 TESTS ?= -n 2
 
-.PHONY: help run test lint format venv venv-dev clean
+.PHONY: help run test lint format bench venv venv-dev clean
 .DEFAULT_GOAL := help
 
 help: ## this list
@@ -26,6 +26,11 @@ lint: venv-dev ## ruff, mypy, deptry
 	$(VENV)/bin/python -m mypy
 	$(VENV)/bin/python -m deptry .
 
+# BENCH="--quick --only drain,submit" and the like; see benchmarks/peers/__main__.py.
+bench: venv-dev ## measure beside other queues, installed into .bench; about 20 minutes
+	$(VENV)/bin/python -m benchmarks.peers $(BENCH)
+	$(VENV)/bin/python -m tools.performance
+
 format: venv-dev ## let ruff format the code
 	$(VENV)/bin/python -m ruff format .
 	$(VENV)/bin/python -m ruff check --fix .
@@ -37,7 +42,7 @@ venv-dev: ## the environment of `make test`
 	@$(call ensure,requirements-dev.txt)
 
 clean: ## remove the environment and caches (never the data)
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .bench .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 define ensure
 command -v '$(PYTHON)' >/dev/null || { \

@@ -30,9 +30,7 @@ def request(path: str, body: bytes) -> bytes:
     return head.encode() + body
 
 
-def load(
-    port: int, asked: bytes, connections: int, seconds: float
-) -> tuple[list[float], float]:
+def load(port: int, asked: bytes, connections: int, seconds: float) -> tuple[list[float], float]:
     """The seconds each answer took, and how long all of it did. An answer that is not 200 ends
     the process."""
     selector = selectors.DefaultSelector()

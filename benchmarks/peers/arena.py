@@ -1,4 +1,4 @@
-"""One queue, ours or a peer's, on a server of its own: fill it, let it work, read what it marked."""
+"""One queue, ours or a peer's, on a server of its own: fill it, let it work, read its marks."""
 
 from __future__ import annotations
 
@@ -44,12 +44,8 @@ class Peer:
         return [python, "-m", "benchmarks.peers.play", self.module, *words]
 
 
-OURS = Peer(
-    "Mailroom", "mailroom_peer", "16 threads", 16, keeps_finished=True, program="ours"
-)
-BULLMQ = Peer(
-    "BullMQ", "bullmq_peer", "concurrency 50", 50, keeps_finished=True, program="node"
-)
+OURS = Peer("Mailroom", "mailroom_peer", "16 threads", 16, keeps_finished=True, program="ours")
+BULLMQ = Peer("BullMQ", "bullmq_peer", "concurrency 50", 50, keeps_finished=True, program="node")
 PEERS = (
     BULLMQ,
     Peer("Dramatiq", "dramatiq_peer", "8 threads, no middleware", 8),

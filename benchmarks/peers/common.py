@@ -1,4 +1,4 @@
-"""What the jobs and workers of all peers do alike. Runs in their environments: standard library only.
+"""What the jobs and workers of all peers do alike, in their environments: standard library only.
 
 A job writes down when it was submitted and when it began, in a file of its process that is mapped
 into memory: that takes a microsecond, asks no server, and is the same for everyone.

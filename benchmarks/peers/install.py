@@ -11,6 +11,8 @@ import sys
 import venv
 from pathlib import Path
 
+from app.embedded import find_server_binary
+
 HERE = Path(__file__).parent
 FOLDER = HERE.parents[1] / ".bench"
 REQUIREMENTS = HERE / "requirements.txt"
@@ -53,6 +55,18 @@ def versions() -> dict[str, str]:
         node = subprocess.run(["node", "--version"], stdout=subprocess.PIPE, check=True, text=True)
         found["node"] = node.stdout.strip().removeprefix("v")
     return found
+
+
+def server_version() -> str:
+    """As the server's program says it: `Valkey server v=9.1.2 …` and the like."""
+    said = subprocess.run(
+        [find_server_binary(os.environ.get("REDIS_SERVER_BIN", "")), "--version"],
+        stdout=subprocess.PIPE,
+        check=True,
+        text=True,
+    ).stdout
+    name, version = said.split()[0], said.partition("v=")[2].split()[0]
+    return f"{name} {version}"
 
 
 def environment() -> dict[str, str]:
