@@ -50,9 +50,14 @@ QUERIES = st.builds(
 
 
 class QueueMachine(RuleBasedStateMachine):
-    def __init__(self, client: redis.Redis, source: Callable[[str], str] | None = None) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        source: Callable[[str], str] | None = None,
+        pair: Callable[..., Pair] = Pair,
+    ) -> None:
         super().__init__()
-        self.pair = Pair(client, source)
+        self.pair = pair(client, source)
 
     @invariant()
     def the_store_is_as_it_should_be(self) -> None:

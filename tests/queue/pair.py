@@ -270,7 +270,7 @@ class Pair:
 
     def check(self) -> None:
         """The raw store obeys the invariants and equals the reference."""
-        records = check(self.client, head_start_ms=HEAD_START_MS)
+        records = self._records_found()
         expected = {job.id: job.record() for job in self.reference.jobs.values()}
         found = {
             job_id: {name: record.get(name) for name in expected.get(job_id, record)}
@@ -282,6 +282,9 @@ class Pair:
         self._check_counters()
         self._check_moves(records)
         self._records, self._sent = records, set()
+
+    def _records_found(self) -> dict[int, dict[str, Any]]:
+        return check(self.client, head_start_ms=HEAD_START_MS)
 
     def _check_leases(self) -> None:
         ends = {int(i): end for i, end in self.client.zrange("Processing", 0, -1, withscores=True)}

@@ -63,7 +63,8 @@ class ReferenceJob:
 
 
 class Reference:
-    """All jobs of a queue. `now_ms` is the server's time; the caller moves it."""
+    """All jobs of a queue, or of a shard of one, whose ids rise by `step`. `now_ms` is the server's
+    time; the caller moves it."""
 
     def __init__(self, now_ms: int, *, lease_ms: int, head_start_ms: int) -> None:
         self.now_ms = now_ms
@@ -71,6 +72,7 @@ class Reference:
         self.head_start_ms = head_start_ms
         self.jobs: dict[int, ReferenceJob] = {}
         self.last_id = 0
+        self.step = 1
         self.keys: dict[str, tuple[int, NewJob]] = {}
         self.counters: Counter[str] = Counter()
         self.paused = False
@@ -86,7 +88,7 @@ class Reference:
         if new.idempotency_key in self.keys:
             job_id, earlier = self.keys[new.idempotency_key]
             return job_id, "known" if earlier == new else "conflict"
-        self.last_id += 1
+        self.last_id += self.step
         job = ReferenceJob(
             self.last_id,
             new.job_type,

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import random
+from collections.abc import Callable
 
 import pytest
 import redis
@@ -54,10 +55,15 @@ def test_one_queue_does_what_the_reference_does_for_very_long(server: RedisServe
     client.close()
 
 
-def run(client: redis.Redis, examples: int, steps: int) -> None:
+def run(
+    client: redis.Redis,
+    examples: int,
+    steps: int,
+    machine: Callable[[redis.Redis], QueueMachine] = QueueMachine,
+) -> None:
     in_ci = os.environ.get("CI") == "true"
     run_state_machine_as_test(
-        lambda: QueueMachine(client),
+        lambda: machine(client),
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
