@@ -32,15 +32,24 @@ def readyz() -> Response:
     """An SMTP server that is away is a warning: restarting us, or sending the load balancer
     elsewhere, would not mend it, and jobs are still taken in."""
     try:
-        warnings = queue().check_writable()
-        stats = inspector().stats()
+        wrong = queue().check_writable()
+        # While a shard is away the others take jobs in, and home knows the workers.
+        stats = _at_home() if wrong else inspector().stats()
     except LayoutChanging as error:
         return _unavailable(str(error))
     except QueueError:
         return _unavailable("Redis can't be written to.")
     if not stats["workers_alive"]:
         return _unavailable("No main worker is alive.")
-    return json_response({"status": "ok", "reasons": [], "warnings": warnings + _warnings(stats)})
+    return json_response({"status": "ok", "reasons": [], "warnings": wrong + _warnings(stats)})
+
+
+def _at_home() -> dict[str, Any]:
+    """Of `Inspector.stats` what is asked here."""
+    found = inspector()
+    workers, now = found.workers(), found.now()
+    alive = [one for one in workers if one.is_alive(now) and one.details.get("role") == "main"]
+    return {"workers_alive": len(alive), "paused": False, "breakers": found.breakers()}
 
 
 def _unavailable(reason: str) -> Response:

@@ -16,7 +16,9 @@ from app.queue.jobqueue import JobQueue
 from app.queue.layout import shard_prefix
 from app.queue.operations import Operations
 from app.queue.scripts import script_source
+from app.queue.sharded_inspector import ShardedInspector
 from app.queue.sharded_jobqueue import ShardedJobQueue
+from app.queue.sharded_operations import ShardedOperations
 from app.queue.shards import Shards
 
 
@@ -80,10 +82,19 @@ class Store:
         return slot, server
 
     def inspector(self) -> Inspector:
-        return Inspector(self.client, **self._shared(0))
+        layout = self._shards.expected
+        shards = [
+            Inspector(self.client_of(number), **self._shared(number))
+            for number in range(layout.shards)
+        ]
+        return shards[0] if len(shards) == 1 else ShardedInspector(shards, layout.shard_of)
 
     def operations(self) -> Operations:
-        return Operations(self.client, **self._shared(0))
+        shards = [
+            Operations(self.client_of(number), **self._shared(number))
+            for number in range(self._shards.expected.shards)
+        ]
+        return shards[0] if len(shards) == 1 else ShardedOperations(shards)
 
     def close(self) -> None:
         for client in (self.client, *self._clients.values()):

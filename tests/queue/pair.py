@@ -71,6 +71,7 @@ class Pair:
         self._records: dict[int, dict[str, Any]] = {}  # as they were at the latest check
         self._sent: set[str] = set()  # the scripts that were called since
         self._times = 1
+        self._new_nonce = new_nonce
         self._send_once = self.queue._scripts.call
         self.queue._scripts.call = self._send  # type: ignore[method-assign]
 
@@ -154,7 +155,7 @@ class Pair:
         self, wanted: int, worker: str = "w1", *, twice: bool = False, answered: bool = True
     ) -> list[Job]:
         self._times = 1 + twice
-        nonce = new_nonce()
+        nonce = self._new_nonce()
         expected = self.reference.claim(worker, nonce, wanted)
         jobs = self.queue.claim(worker, wanted, nonce=nonce)
         assert [job.id for job in jobs] == expected
@@ -178,7 +179,7 @@ class Pair:
 
     def turn(self, ended: list[tuple[Job, Ending]], wanted: int, *, twice: bool = False) -> None:
         self._times = 1 + twice
-        nonce = new_nonce()
+        nonce = self._new_nonce()
         expected = [self._settle_reference(job, ending) for job, ending in ended]
         claimed = self.reference.claim("w1", nonce, wanted)
         if twice:

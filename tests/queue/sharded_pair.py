@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 from collections.abc import Callable
 from functools import partial
@@ -137,6 +138,9 @@ class ShardedPair(Pair):
             client, shards, source=source, lease_ms=LEASE_MS, head_start_ms=HEAD_START_MS
         )
         self._source = source
+        # They choose the shard that is asked first: hypothesis wants the same each time.
+        nonces = itertools.count()
+        self._new_nonce = lambda: f"nonce-{next(nonces)}"
         self._operations: list[Operations] = []
         now_ms = self.clock.now_ms
         make = partial(Reference, now_ms, lease_ms=LEASE_MS, head_start_ms=HEAD_START_MS)
