@@ -88,6 +88,14 @@ class Cluster:
         with self.client(port) as client:
             return client.execute_command(*words)
 
+    def info(self, port: int, section: str) -> dict[str, Any]:
+        """What the server tells of itself."""
+        found: dict[str, Any] = self.command(port, "INFO", section)
+        return found
+
+    def pid(self, port: int) -> int:
+        return self._processes[port].pid
+
     def client(self, port: int) -> redis.Redis:
         return connect(f"redis://127.0.0.1:{port}", name="cluster-test", timeout_seconds=5)
 
