@@ -18,7 +18,7 @@ ALLOWED = {
     "app.mail": {"email_validator", "dkim", "app.mail", "app.queue"},
     "app.jobs": {"marshmallow", "app.jobs", "app.queue", "app.mail", "app.config"},
     "app.api": {
-        *("flask", "marshmallow", "apispec", "werkzeug", "redis"),
+        *("flask", "marshmallow", "apispec", "werkzeug", "markupsafe", "redis"),
         *("app.api", "app.queue", "app.jobs", "app.config", "app.logs", "app.metrics"),
         "app.security",
     },

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import time
 from typing import Any
 
-from flask import Blueprint, Response, current_app, render_template, request
+from flask import Blueprint, Response, current_app, request
 from marshmallow import ValidationError
 
-from app.api import openapi, reading
 from app.api.answers import (
     JOB_NOT_FOUND,
     PROCESSED,
@@ -158,20 +156,6 @@ def resume() -> Response:
     changed = queue().resume()
     message = "Queue resumed" if changed else "Queue was not paused"
     return answer(message, data={"paused": False})
-
-
-@bp.get("/openapi.json")
-def openapi_json() -> Response:
-    return Response(openapi.document(), mimetype="application/json")
-
-
-@bp.get("/docs")
-def docs() -> str:
-    """The same for people, without a script."""
-    document = json.loads(openapi.document())
-    description = document["info"]["description"].split("\n\n")
-    groups = reading.groups(document, request.host_url)
-    return render_template("api/docs.html", description=description, groups=groups)
 
 
 def queue() -> JobQueue:

@@ -51,4 +51,5 @@ _PAGES = (
     ("Operations", "dashboard.operations", "o"),
     ("Suppressions", "dashboard.suppressions", "s"),
     ("Audit", "dashboard.audit_log", "a"),
+    ("API", "api.docs", "d"),
 )

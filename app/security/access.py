@@ -38,6 +38,7 @@ _PUBLIC = frozenset(
         "login.log_out",
     }
 )
+_FOR_PEOPLE_TOO = frozenset({"api.docs"})
 _SUBMITTING = frozenset({"api.process_query", "api.batch"})
 # Says itself that Redis is away, and then nothing else; to say so it must be let in.
 _TELLS_THAT_REDIS_IS_AWAY = "health.metrics"
@@ -74,13 +75,14 @@ def api_key() -> ApiKey | None:
 def _guard() -> None:
     """Raises ApiRefused, LoginNeeded, NotAllowed, NotServed, QueueUnavailable."""
     if request.endpoint is None:  # no such route: a 404 or 405 for everyone, on our usual page
-        with suppress(LoginNeeded, NotServed):
-            g.person = _person()
+        _look_who()
         return
     need = need_of(request.endpoint, request.method)
     match need:
         case "nothing":
             _read_little()
+            if request.endpoint in _FOR_PEOPLE_TOO:
+                _look_who()
         case "viewer" | "operator":
             g.person = _person()
             if need == "operator" and not g.person.may_act:
@@ -91,6 +93,12 @@ def _guard() -> None:
             except QueueError:
                 if request.endpoint != _TELLS_THAT_REDIS_IS_AWAY:
                     raise
+
+
+def _look_who() -> None:
+    """Who is logged in sees the links to the other pages; nobody is turned away."""
+    with suppress(LoginNeeded, NotServed):
+        g.person = _person()
 
 
 def _read_little() -> None:

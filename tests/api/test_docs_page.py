@@ -35,6 +35,25 @@ def test_nothing_of_another_host_is_asked_for(page: str) -> None:
     assert " style=" not in page and " onclick=" not in page
 
 
+def test_it_is_made_once_whoever_asks(http: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stranger may ask for it as often as they like."""
+    http.get("/api/docs")
+
+    def again(*_: object) -> None:
+        raise AssertionError("it was made again")
+
+    monkeypatch.setattr(reading, "groups", again)
+    for host in ("one.example", "two.example:8443", "[::1]:8000"):
+        page = http.get("/api/docs", headers={"Host": host}).text
+        assert f"http://{host}/api/tasks" in page and "mailroom.invalid" not in page
+
+
+@pytest.mark.parametrize("host", ["a&lt;b", "a'b", 'x"><script>alert(1)</script>', "$(id)", "zz zz"])
+def test_a_strange_host_is_not_repeated(http: FlaskClient, host: str) -> None:
+    page = http.get("/api/docs", headers={"Host": host}).text
+    assert host not in page and "http://127.0.0.1:8000/api/tasks" in page
+
+
 def test_fields_are_shown_at_every_depth(http: FlaskClient) -> None:
     groups = reading.groups(http.get("/api/openapi.json").json, "http://localhost")
     operations = {one.anchor: one for group in groups for one in group.operations}

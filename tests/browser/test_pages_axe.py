@@ -159,7 +159,7 @@ def test_no_heading_of_a_table_bears_an_icon(page: Page, site: Site, full: list[
 
 def test_each_page_can_be_reached_from_the_top(page: Page, site: Site) -> None:
     page.goto(f"{site.url}/dashboard")
-    names = ["Charts", "Workers", "Mailbox", "Operations", "Suppressions", "Audit", "Jobs"]
+    names = ["Charts", "Workers", "Mailbox", "Operations", "Suppressions", "Audit", "API", "Jobs"]
     links = page.get_by_role("navigation", name="Pages").get_by_role("link")
     assert sorted(links.all_inner_texts()) == sorted(names)
 

@@ -214,6 +214,13 @@ def test_what_is_public_is_so_for_everyone(guarded: Flask) -> None:
             assert response.status_code == 400
 
 
+def test_the_page_of_the_api_leads_back_to_the_others(guarded: Flask) -> None:
+    others = 'aria-label="Pages"'
+    assert others not in guarded.test_client().get("/api/docs").text
+    page = log_in(guarded, "viewer", VIEWER_PASSWORD).get("/api/docs").text
+    assert others in page and 'href="/dashboard/workers"' in page
+
+
 def test_what_nobody_thought_of_is_not_public(guarded: Flask) -> None:
     guarded.add_url_rule("/new", "new", lambda: "secret", methods=["GET", "POST"])
     http = guarded.test_client()
