@@ -26,7 +26,7 @@ forwarded_allow_ips = ""
 # Two copies of one user would share it.
 control_socket_disable = True
 loglevel = "warning" if _config.log_level == "INFO" else _config.log_level.lower()
-logconfig_dict = settings(_config.log_level, _config.log_format) | {
+logconfig_dict = settings(_config.log_level, _config.log_format, _config.secrets) | {
     # Its own lines are those of the root logger then: one format for all.
     "loggers": {"gunicorn.error": {"level": loglevel.upper(), "handlers": [], "propagate": True}},
 }

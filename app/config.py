@@ -147,6 +147,14 @@ class Config:
         return bool(any(hashes) or self.dashboard_users)
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """What must stand in no log."""
+        return (
+            *(self.secret_key, self.redis_password, self.redis_sentinel_password),
+            *(self.smtp_password, *re.split(r"[\s,]+", self.webhook_secret)),
+        )
+
+    @property
     def server_url(self) -> str:
         """The Redis URL to connect to. May hold the password: never log it."""
         if self.redis_url:

@@ -12,10 +12,12 @@ import logging.config
 import os
 import re
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
+
+from app.log_secrets import Masks
 
 FORMATS = ("text", "json")
 
@@ -26,18 +28,19 @@ _concern: ContextVar[Mapping[str, Any]] = ContextVar("concern", default={})  # n
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 
 
-def configure(level: str, log_format: str) -> None:
-    """Sends every logger of this process to stderr. `log_format` is one of FORMATS."""
-    logging.config.dictConfig(settings(level, log_format))
+def configure(level: str, log_format: str, secrets: Iterable[str] = ()) -> None:
+    """Sends every logger of this process to stderr. `log_format` is one of FORMATS; `secrets` are
+    masked wherever they stand."""
+    logging.config.dictConfig(settings(level, log_format, secrets))
 
 
-def settings(level: str, log_format: str) -> dict[str, Any]:
+def settings(level: str, log_format: str, secrets: Iterable[str] = ()) -> dict[str, Any]:
     """The same as a dictionary for `logging.config`, which gunicorn takes too."""
     formatter = JsonFormatter if log_format == "json" else TextFormatter
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "formatters": {"lines": {"()": formatter}},
+        "formatters": {"lines": {"()": formatter, "masks": Masks(secrets)}},
         "handlers": {
             "stderr": {
                 "class": "logging.StreamHandler",
@@ -65,7 +68,23 @@ def request_id() -> str | None:
     return _concern.get().get("request_id")
 
 
-class JsonFormatter(logging.Formatter):
+class MaskingFormatter(logging.Formatter):
+    """What both formats have in common: no secret gets through."""
+
+    def __init__(self, masks: Masks | None = None) -> None:
+        super().__init__()
+        self.masks = masks or Masks()
+
+    def fields(self, record: logging.LogRecord) -> dict[str, Any]:
+        """What the line concerns: of the code around it, and `extra={"fields": …}` of its own."""
+        found = {**_concern.get(), **getattr(record, "fields", {})}
+        return {
+            name: self.masks(value) if isinstance(value, str) else value
+            for name, value in found.items()
+        }
+
+
+class JsonFormatter(MaskingFormatter):
     """One JSON object a line: time, level, logger, message, pid, what it concerns, exception."""
 
     def format(self, record: logging.LogRecord) -> str:
@@ -73,32 +92,27 @@ class JsonFormatter(logging.Formatter):
             "time": _iso_time(record.created),
             "level": record.levelname,
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": self.masks(record.getMessage()),
             "pid": os.getpid(),
-            **_fields(record),
+            **self.fields(record),
         }
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
+            line["exception"] = self.masks(self.formatException(record.exc_info))
         # ASCII: nothing in it can be taken for a control character or the end of a line.
         return json.dumps(line, default=str)
 
 
-class TextFormatter(logging.Formatter):
+class TextFormatter(MaskingFormatter):
     """`<time> <level> <logger>: <message> [<field>=<value> …]`, then the traceback, if any."""
 
     def format(self, record: logging.LogRecord) -> str:
-        fields = " ".join(f"{name}={value}" for name, value in _fields(record).items())
+        fields = " ".join(f"{name}={value}" for name, value in self.fields(record).items())
         line = f"{_iso_time(record.created)} {record.levelname} {record.name}: "
-        line += record.getMessage() + (f" [{fields}]" if fields else "")
+        line += self.masks(record.getMessage()) + (f" [{fields}]" if fields else "")
         text = line.replace("\n", "\\n")
         if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info)
+            text += "\n" + self.masks(self.formatException(record.exc_info))
         return _CONTROL.sub(_escaped, text)
-
-
-def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    """What the line concerns: of the code around it, and `extra={"fields": …}` of its own."""
-    return {**_concern.get(), **getattr(record, "fields", {})}
 
 
 def _iso_time(seconds: float) -> str:

@@ -84,3 +84,20 @@ def test_the_settings_choose_the_format(name: str, made: type) -> None:
 
     assert asked["formatters"]["lines"]["()"] is made
     assert asked["root"] == {"level": "INFO", "handlers": ["stderr"]}
+
+
+@pytest.mark.parametrize("form", [TextFormatter, JsonFormatter])
+def test_no_secret_gets_into_a_line(form: type[logging.Formatter]) -> None:
+    """Of the message, of what it concerns, of an exception."""
+    asked = settings("INFO", "text", ["xyzzy-plugh"])["formatters"]["lines"]["masks"]
+    try:
+        raise RuntimeError("redis://:hunter22@db:6379 is away; xyzzy-plugh")
+    except RuntimeError as error:
+        failed = type(error), error, error.__traceback__
+    with concerning(request_id="xyzzy-plugh"):
+        line = form(masks=asked).format(  # type: ignore[call-arg]
+            record("password=%s", "hunter22", fields={"why": "xyzzy-plugh"}, exc_info=failed)
+        )
+
+    assert "hunter22" not in line and "xyzzy" not in line
+    assert line.count("***") == 7  # also in the source line of the traceback

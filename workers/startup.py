@@ -33,7 +33,7 @@ def run(command: Callable[[Config], int]) -> NoReturn:
 
 def prepare(config: Config) -> None:
     """Makes this process one that can run jobs. Raises JobModuleError, ConfigError."""
-    configure(config.log_level, config.log_format)
+    configure(config.log_level, config.log_format, config.secrets)
     load_job_types(config)
     for job_type, _ in config.job_type_rate:
         try:

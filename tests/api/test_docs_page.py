@@ -48,7 +48,9 @@ def test_it_is_made_once_whoever_asks(http: FlaskClient, monkeypatch: pytest.Mon
         assert f"http://{host}/api/tasks" in page and "mailroom.invalid" not in page
 
 
-@pytest.mark.parametrize("host", ["a&lt;b", "a'b", 'x"><script>alert(1)</script>', "$(id)", "zz zz"])
+@pytest.mark.parametrize(
+    "host", ["a&lt;b", "a'b", 'x"><script>alert(1)</script>', "$(id)", "zz zz"]
+)
 def test_a_strange_host_is_not_repeated(http: FlaskClient, host: str) -> None:
     page = http.get("/api/docs", headers={"Host": host}).text
     assert host not in page and "http://127.0.0.1:8000/api/tasks" in page
