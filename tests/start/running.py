@@ -12,8 +12,10 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+
+from app.config import Config
 
 ROOT = Path(__file__).parents[2]
 SUPERVISOR = [sys.executable, "-m", "app"]
@@ -94,6 +96,7 @@ def running_copy(
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
+            preexec_fn=_hang_up_as_usual(),
         )
     copy = RunningCopy(process, port, data_dir, output_file)
     try:
@@ -111,23 +114,20 @@ def running_copy(
 
 def environment_without_settings() -> dict[str, str]:
     """The environment without what a developer may have set for a copy of their own."""
-    ours = {"PORT", "HOST", "DATA_DIR", "JOB_MODULES", "KEY_PREFIX", "MAX_RETRIES", "LOG_LEVEL"}
-    groups = (
-        "DASHBOARD_",
-        "REDIS_",
-        "WORKER_",
-        "WEB_",
-        "SMTP_",
-        "MAIL_",
-        "RETRY_",
-        "RETENTION_",
-        "MAKE",
-    )
+    ours = {field.name.upper() for field in fields(Config)} - {"REDIS_SERVER_BIN"}
     return {
         name: value
         for name, value in os.environ.items()
-        if name not in ours and not name.startswith(groups) or name == "REDIS_SERVER_BIN"
+        if name not in ours and not name.startswith("MAKE")
     }
+
+
+def _hang_up_as_usual() -> Callable[[], object] | None:
+    """What a child does before its program: `nohup pytest` hands on that SIGHUP is ignored, and a
+    copy started so rightly lives on. Only then, as forking has risks where threads run."""
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        return None
+    return lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def wait_for(condition: Callable[[], object], copy: RunningCopy | None = None) -> None:
