@@ -1,4 +1,4 @@
-"""The commands for people at a terminal: `flask jobs …`, `flask queue …`, `flask suppressions …`.
+"""The commands for people at a terminal: `flask jobs …`, `flask keys …` and the others.
 
 `docs/cli.md` shows them at work.
 """
@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from flask import Flask
 
-from app.cli import acting, jobs, queue, submit, suppressions
+from app.cli import acting, jobs, keys, people, queue, submit, suppressions
 
 
 def register(app: Flask) -> None:
     # These have their commands on the same group.
     assert acting.jobs is submit.jobs is jobs.jobs
-    for group in (jobs.jobs, queue.queue, suppressions.suppressions):
-        app.cli.add_command(group)
+    for command in (
+        *(jobs.jobs, queue.queue, suppressions.suppressions, keys.keys),
+        *(people.password, people.audit_log),
+    ):
+        app.cli.add_command(command)

@@ -18,6 +18,7 @@ from flask.cli import AppGroup
 
 from app.queue.errors import QueueError, QueueUnavailable, ServerUnsuitable
 from app.queue.text import clean_text
+from app.security.api_keys import ApiKeyNotFound
 
 DONE = 0
 REFUSED = 1
@@ -37,18 +38,25 @@ class Commands(AppGroup):
     """A group whose commands turn what the queue raises into a line and an exit code."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with errors_in_words():
             return super().invoke(ctx)
-        except (QueueUnavailable, ServerUnsuitable) as error:
-            fail(str(error), REDIS_AWAY)
-        except QueueError as error:
-            fail(str(error), REFUSED)
-        except KeyboardInterrupt:
-            fail("\nInterrupted.", INTERRUPTED)
 
     def add_command(self, cmd: click.Command, name: str | None = None) -> None:
         cmd.epilog = cmd.epilog or EXIT_CODES
         super().add_command(cmd, name)
+
+
+@contextmanager
+def errors_in_words() -> Iterator[None]:
+    """Turns what is raised inside into a line and an exit code."""
+    try:
+        yield
+    except (QueueUnavailable, ServerUnsuitable) as error:
+        fail(str(error), REDIS_AWAY)
+    except (QueueError, ApiKeyNotFound) as error:
+        fail(str(error), REFUSED)
+    except KeyboardInterrupt:
+        fail("\nInterrupted.", INTERRUPTED)
 
 
 def fail(line: str, code: int) -> NoReturn:

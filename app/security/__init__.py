@@ -18,7 +18,7 @@ def register(app: Flask, config: Config, client: redis.Redis) -> None:
     """Raises ConfigError when there is no secret key and none can be kept."""
     from werkzeug.middleware.proxy_fix import ProxyFix
 
-    from app.security import access, broken_requests, cli, csrf, login
+    from app.security import access, broken_requests, csrf, login
     from app.security.api_keys import ApiKeys
     from app.security.cookies import Cookies
     from app.security.limits import DailyQuota, LoginThrottle, RequestRate
@@ -51,4 +51,3 @@ def register(app: Flask, config: Config, client: redis.Redis) -> None:
     csrf.register(app)
     login.register(app)
     broken_requests.register(app)
-    cli.register(app)

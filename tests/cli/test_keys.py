@@ -34,7 +34,7 @@ def test_create_shows_the_key_alone_on_stdout(app: Flask, keys: ApiKeys) -> None
     assert key is not None and (key.name, key.scopes) == ("billing", ("submit",))
     assert "not shown again" in result.stderr and text not in result.stderr
     [entry] = app.extensions["audit"].recent()
-    assert entry.who.startswith("cli ") and entry.action == "make key"
+    assert entry.who.startswith("cli:") and entry.action == "make key"
     assert entry.subject == f"{key.id} (billing; submit)"
 
 
@@ -62,7 +62,7 @@ def test_list_shows_no_secret(app: Flask, keys: ApiKeys) -> None:
     lines = flask(app, "keys", "list").stdout
     as_json = flask(app, "keys", "list", "--json").stdout
 
-    assert re.match(rf"{key.id}  submit  made \S+ \S+  used 1970-01-02 00:00  billing\n", lines)
+    assert re.match(rf"{key.id}  submit  made \S+ \S+  used 1970-01-02 00:00:00  billing\n", lines)
     [shown] = json.loads(as_json)["keys"]
     assert (shown["id"], shown["last_used_at"], shown["revoked_at"]) == (key.id, 86_400.0, None)
     for said in (lines, as_json):
