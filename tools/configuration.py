@@ -19,7 +19,8 @@ HEAD = """\
 
 Every process reads the environment, and `.env` in the folder it starts in for what the environment\
  leaves out. A setting that is left empty has its default. A value that is not allowed stops the \
-start with a line that names the setting and what is allowed, all of them at once.
+start with a line that names the setting and what is allowed, all of them at once. A \
+name in `.env` that is no setting gets a warning from `make run` and `python -m workers.check`.
 """
 TABLE = "| setting | default | |\n| --- | --- | --- |"
 

@@ -1,12 +1,14 @@
 """Which layout the store has, and how an older one becomes this one.
 
-`Meta` holds the number as `schema`; a store without it was made before 0.1.0 and has layout 1. A
-change that older code could not live with (a key renamed, an index more) raises `SCHEMA` and adds
-a step; fields and keys that older code ignores do not.
+`Meta` holds the number as `schema`; a store without it was made before 0.1.0 and has layout 1, or,
+where its buckets have names of the first drafts, layout 0. A change that older code could not live
+with (a key renamed, an index more) raises `SCHEMA` and adds a step; fields and keys that older code
+ignores do not.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,14 +17,33 @@ import redis
 from app.queue.connection import unavailable_as_queue_error
 from app.queue.errors import QueueUnavailable, ServerUnsuitable
 from app.queue.keys import Keys
+from app.queue.repairing import Repair
+from app.queue.scripts import Scripts
 
 SCHEMA = 1
+# Of records that are in no queue though they should be; those that are keep their rank.
+_HEAD_START_MS = 3_600_000
 
 # From which schema → what makes the next of it. A step may be killed at any instant and then runs
 # again from its start, so it must bear that; it goes over the store in steps that keep the server
 # shortly, and nothing else works on the store meanwhile.
 Step = Callable[[redis.Redis, Keys], None]
-STEPS: Mapping[int, Step] = {}
+
+
+def _write_indexes_anew(client: redis.Redis, keys: Keys) -> None:
+    """0 → 1: a repair makes the indexes of today from the records, and takes out the others."""
+    scripts = Scripts(client, keys.jobs)
+    steps = Repair(
+        client, keys, scripts, head_start_ms=_HEAD_START_MS, search="1", dry_run=False
+    ).steps()
+    for _ in steps:
+        pass
+
+
+STEPS: Mapping[int, Step] = {0: _write_indexes_anew}
+
+# A number more than today's status:job_type:priority:stage.
+_DRAFT_BUCKET = re.compile(r":(high|low):\d+:\d+\Z")
 
 UPGRADE_LOCK_SECONDS = 3600
 WORKER_ALIVE_SECONDS = 30
@@ -85,10 +106,17 @@ def _schema(client: Any, keys: Keys) -> int:
     with unavailable_as_queue_error():
         found = client.hget(keys.meta, "schema")
         if found is None:
-            is_new = not client.exists(keys.counter)
-            found = SCHEMA if is_new else 1
-            _mark(client, keys, int(found))
+            found = _unmarked(client, keys)
+            _mark(client, keys, found)
     return int(found)
+
+
+def _unmarked(client: Any, keys: Keys) -> int:
+    """The layout of a store without a number."""
+    if not client.exists(keys.counter):
+        return SCHEMA  # nothing was ever submitted
+    bucket = client.srandmember(keys.buckets)
+    return 0 if bucket and _DRAFT_BUCKET.search(bucket) else 1
 
 
 def _mark(client: Any, keys: Keys, schema: int) -> None:

@@ -117,4 +117,4 @@ def test_two_upgrades_do_not_run_at_once(client: redis.Redis) -> None:
 
 
 def test_there_is_a_step_to_every_schema() -> None:
-    assert sorted(schema.STEPS) == list(range(1, SCHEMA))
+    assert sorted(schema.STEPS) == list(range(SCHEMA))

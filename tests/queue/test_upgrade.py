@@ -17,11 +17,13 @@ from app.queue.job import Job, Priority, Status
 from app.queue.jobqueue import JobQueue
 from app.queue.keys import Keys
 from app.queue.outcome import completed
-from app.queue.schema import SCHEMA, check_schema, upgrade
+from app.queue.schema import SCHEMA, UpgradeNeeded, check_schema, upgrade
 from app.queue.submission import NewJob
 from tests.queue.invariants import check
 
 STORE = Path(__file__).parent / "data" / "store-0.1.0.json"
+# Made with the first version that had `make run`: five jobs done, six scheduled.
+DRAFT = STORE.with_name("store-draft.json")
 COUNTS = {
     Status.SCHEDULED: 1,
     Status.PENDING: 8,
@@ -36,7 +38,14 @@ COUNTS = {
 @pytest.fixture
 def old(client: redis.Redis) -> redis.Redis:
     """The store, upgraded."""
-    for key, (kind, value) in json.loads(STORE.read_text(encoding="utf-8")).items():
+    fill(client, STORE)
+    upgrade(client, Keys())
+    check_schema(client, Keys())
+    return client
+
+
+def fill(client: redis.Redis, store: Path) -> None:
+    for key, (kind, value) in json.loads(store.read_text(encoding="utf-8")).items():
         match kind:
             case "string":
                 client.set(key, value)
@@ -46,9 +55,6 @@ def old(client: redis.Redis) -> redis.Redis:
                 client.sadd(key, *value)
             case "zset":
                 client.zadd(key, dict(value))
-    upgrade(client, Keys())
-    check_schema(client, Keys())
-    return client
 
 
 def test_every_job_is_where_it_was(old: redis.Redis) -> None:
@@ -101,3 +107,25 @@ def test_an_old_idempotency_key_still_means_its_job(old: redis.Redis) -> None:
     [answer] = JobQueue(old).submit_many([again])
 
     assert (answer.job_id, getattr(answer, "created", None)) == (4, False)
+
+
+def test_a_store_of_the_first_drafts_is_refused_until_it_is_upgraded(client: redis.Redis) -> None:
+    """Its indexes had other names: without the upgrade its jobs were done, and shown nowhere."""
+    fill(client, DRAFT)
+    with pytest.raises(UpgradeNeeded, match="schema 0"):
+        check_schema(client, Keys())
+
+    assert upgrade(client, Keys()) == list(range(1, SCHEMA + 1))
+
+    check_schema(client, Keys())
+    check(client)
+    queue, inspector = JobQueue(client), Inspector(client)
+    assert queue.repair() == []
+    counts = inspector.counts()
+    assert (counts[Status.SUCCESS], counts[Status.SCHEDULED]) == (5, 6)
+    for status, count in ((Status.SUCCESS, 5), (Status.SCHEDULED, 6)):
+        assert inspector.page(JobQuery(status=status)).total == count
+    queue.promote()
+    # How many are due depends on the day.
+    waiting = inspector.page(JobQuery(status=Status.SCHEDULED)).total
+    assert len(queue.claim("w1", count=50)) + waiting == 6
