@@ -41,7 +41,8 @@ def readyz() -> Response:
         return _unavailable("Redis can't be written to.")
     if not stats["workers_alive"]:
         return _unavailable("No main worker is alive.")
-    return json_response({"status": "ok", "reasons": [], "warnings": wrong + _warnings(stats)})
+    answer = {"status": "ok", "reasons": [], "warnings": wrong + _warnings(stats)}
+    return json_response(answer | {"oldest_pending_seconds": stats["oldest_pending_seconds"]})
 
 
 def _at_home() -> dict[str, Any]:
@@ -49,7 +50,8 @@ def _at_home() -> dict[str, Any]:
     found = inspector()
     workers, now = found.workers(), found.now()
     alive = [one for one in workers if one.is_alive(now) and one.details.get("role") == "main"]
-    return {"workers_alive": len(alive), "paused": False, "breakers": found.breakers()}
+    known = {"workers_alive": len(alive), "paused": False, "breakers": found.breakers()}
+    return known | {"oldest_pending_seconds": None}  # the shard that is away may have the oldest
 
 
 def _unavailable(reason: str) -> Response:

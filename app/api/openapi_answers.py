@@ -175,7 +175,11 @@ ANSWERS: dict[str, Schema] = {
             "status": {"enum": ["ok", "unavailable"]},
             "reasons": _list(_TEXT),
             "warnings": {**_list(_TEXT), "description": "What is amiss but stops no jobs."},
+            "oldest_pending_seconds": {
+                **_or_null("number"),
+                "description": "How long the oldest waiting job has been ready; null: none waits.",
+            },
         },
-        optional=("reasons", "warnings"),
+        optional=("reasons", "warnings", "oldest_pending_seconds"),
     ),
 }

@@ -198,6 +198,8 @@ EXAMPLES: dict[tuple[str, str], Example] = {
         _answer("Taken off the suppression list", None), path=_BOB
     ),
     ("get", "/healthz"): Example({"status": "ok"}),
-    ("get", "/readyz"): Example({"status": "ok", "reasons": [], "warnings": []}),
+    ("get", "/readyz"): Example(
+        {"status": "ok", "reasons": [], "warnings": [], "oldest_pending_seconds": None}
+    ),
     ("get", "/metrics"): Example(None),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import BytesIO
 
@@ -198,6 +198,9 @@ def test_the_process_is_alive_without_redis(config: Config, closed_redis: str) -
     assert (response.status_code, response.json) == (200, {"status": "ok"})
 
 
+OK = {"status": "ok", "reasons": [], "warnings": [], "oldest_pending_seconds": None}
+
+
 def test_ready_means_redis_writable_and_a_main_worker_alive(app: Flask) -> None:
     http = app.test_client()
     before = http.get("/readyz")
@@ -207,7 +210,16 @@ def test_ready_means_redis_writable_and_a_main_worker_alive(app: Flask) -> None:
     assert before.status_code == 503
     reasons = ["No main worker is alive."]
     assert before.json == {"status": "unavailable", "reasons": reasons, "warnings": []}
-    assert (after.status_code, after.json) == (200, {"status": "ok", "reasons": [], "warnings": []})
+    assert (after.status_code, after.json) == (200, OK)
+
+
+def test_ready_tells_how_long_jobs_wait(app: Flask, submit: Callable[..., int]) -> None:
+    app.extensions["queue"].renew("worker-1", [], {"role": "main"})
+    submit()
+
+    found = app.test_client().get("/readyz").json
+
+    assert found is not None and found["oldest_pending_seconds"] >= 0
 
 
 def test_a_paused_queue_is_a_warning(app: Flask) -> None:
@@ -218,7 +230,7 @@ def test_a_paused_queue_is_a_warning(app: Flask) -> None:
 
     assert response.status_code == 200
     warnings = ["The queue is paused: no jobs are handed out."]
-    assert response.json == {"status": "ok", "reasons": [], "warnings": warnings}
+    assert response.json == OK | {"warnings": warnings}
 
 
 def test_a_mail_server_that_is_away_is_a_warning(app: Flask) -> None:
@@ -231,7 +243,7 @@ def test_a_mail_server_that_is_away_is_a_warning(app: Flask) -> None:
 
     assert response.status_code == 200
     warning = "Worker worker-1 sends no mail: Connection refused, while connecting"
-    assert response.json == {"status": "ok", "reasons": [], "warnings": [warning]}
+    assert response.json == OK | {"warnings": [warning]}
     stats = http.get("/api/stats").json
     assert stats is not None
     assert stats["data"]["breakers"] == [{"worker": "worker-1", **breaker}]
