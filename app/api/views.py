@@ -223,7 +223,7 @@ def _submit(jobs: list[NewJob]) -> list[Submitted | IdempotencyConflict | QueueU
     for first in range(0, len(jobs), SUBMIT_MAX):
         step = jobs[first : first + SUBMIT_MAX]
         try:
-            answers += queue().submit_many(step)
+            answers += queue().submit_each(step)
         except QueueUnavailable as error:
             if not answers:
                 raise

@@ -21,6 +21,7 @@ from app.queue.errors import (
     JobNotFound,
     LayoutChanging,
     LeaseLost,
+    QueueUnavailable,
     WrongStatus,
 )
 from app.queue.job import FINAL, Job
@@ -141,6 +142,13 @@ class JobQueue:
         for first in range(0, len(packed), SUBMIT_MAX):
             answers += self.submit_step(packed[first : first + SUBMIT_MAX])
         return answers
+
+    def submit_each(
+        self, jobs: Sequence[NewJob]
+    ) -> list[Submitted | IdempotencyConflict | QueueUnavailable]:
+        """As `submit_many`, but where the shard of some jobs is away, that hides no ids of the
+        others. Raises QueueUnavailable when all of them failed."""
+        return [*self.submit_many(jobs)]
 
     def submit_step(
         self, jobs: Sequence[Packed], era: Era = _ONE_SHARD, number: int = 0

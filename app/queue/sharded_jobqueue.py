@@ -26,7 +26,7 @@ from app.queue.jobqueue import (
 )
 from app.queue.outcome import Outcome
 from app.queue.repairing import RepairStep
-from app.queue.sharded_submission import submit_to_shards
+from app.queue.sharded_submission import submit_each_to_shards, submit_to_shards
 from app.queue.shards import Shards
 from app.queue.submission import NewJob, Submitted, pack
 
@@ -64,6 +64,18 @@ class ShardedJobQueue(JobQueue):
         """As of one shard, but atomic for each shard's part of a step."""
         answers = submit_to_shards(self.shards, [(job, pack(job)) for job in jobs])
         self._tell()
+        return answers
+
+    def submit_each(
+        self, jobs: Sequence[NewJob]
+    ) -> list[Submitted | IdempotencyConflict | QueueUnavailable]:
+        if self.shards.layout.shards == 1:
+            return [*self.submit_many(jobs)]
+        answers = submit_each_to_shards(self.shards, [(job, pack(job)) for job in jobs])
+        self._tell()
+        errors = [answer for answer in answers if isinstance(answer, QueueUnavailable)]
+        if errors and len(errors) == len(answers):
+            raise errors[0]
         return answers
 
     def retry(self, job_id: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from app.queue.errors import IdempotencyConflict, LayoutChanging
+from app.queue.errors import IdempotencyConflict, LayoutChanging, QueueUnavailable
 from app.queue.jobqueue import IDEMPOTENCY_SECONDS, SUBMIT_MAX
 from app.queue.layout import Era, Layout, shard_of_key
 from app.queue.shards import Shards
@@ -28,10 +28,26 @@ def submit_to_shards(
 ) -> list[Answer]:
     """Submits the jobs, each shard's up to `SUBMIT_MAX` in one atomic step; answers in order.
 
-    An idempotency key belongs to one shard; jobs without one go where there is room, together.
+    An idempotency key belongs to one shard; jobs without one go to the next in turn, together.
     Raises as `JobQueue.submit_many`; LayoutChanging when shards are being added for too long.
     """
-    answers: dict[int, Answer] = {}
+    answers = submit_each_to_shards(shards, jobs, monotonic=monotonic, sleep=sleep)
+    for answer in answers:
+        if isinstance(answer, QueueUnavailable):
+            raise answer
+    return [answer for answer in answers if not isinstance(answer, QueueUnavailable)]
+
+
+def submit_each_to_shards(
+    shards: Shards,
+    jobs: Sequence[Packed],
+    *,
+    monotonic: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> list[Answer | QueueUnavailable]:
+    """The same, with the error in the place of each job whose shard is away, where there
+    are several. Raises LayoutChanging, and QueueUnavailable where there is one."""
+    answers: dict[int, Answer | QueueUnavailable] = {}
     until = monotonic() + PATIENCE_SECONDS
     while True:
         layout = shards.layout
@@ -39,10 +55,17 @@ def submit_to_shards(
         try:
             for number, places in _steps(shards, layout, jobs, waiting):
                 step = [jobs[at] for at in places]
-                with shards.asking(number) as queue:
-                    answers.update(
-                        zip(places, queue.submit_step(step, layout.era, number), strict=True)
-                    )
+                try:
+                    with shards.asking(number) as queue:
+                        found = queue.submit_step(step, layout.era, number)
+                except LayoutChanging:
+                    raise
+                except QueueUnavailable as error:
+                    if layout.shards == 1:
+                        raise
+                    answers.update((at, error) for at in places)
+                else:
+                    answers.update(zip(places, found, strict=True))
         except LayoutChanging:
             if monotonic() > until:
                 raise
