@@ -32,6 +32,7 @@ from app.queue.submission import NewJob, Submitted, pack
 
 log = logging.getLogger(__name__)
 
+Mark = Literal["ok", "cancel", "lost"]
 _Answer = TypeVar("_Answer")
 _TurnOrRenewal = TypeVar("_TurnOrRenewal", Turn, Renewal)
 
@@ -173,7 +174,7 @@ class ShardedJobQueue(JobQueue):
         nonce = nonce or new_nonce()
         at_shard: dict[int, list[int]] = {}
         for at, outcome in enumerate(outcomes):
-            at_shard.setdefault(layout.shard_of(outcome.job_id), []).append(at)
+            at_shard.setdefault(self.shards.number_of(outcome.job_id), []).append(at)
         verdicts: list[Verdict] = ["away"] * len(outcomes)
         answers: list[Turn] = []
         jobs: list[Job] = []
@@ -189,6 +190,7 @@ class ShardedJobQueue(JobQueue):
             except QueueUnavailable as found:
                 error = found
                 continue
+            self.shards.found([job.id for job in answer.jobs], number)
             answers.append(answer)
             jobs += answer.jobs
             for at, verdict in zip(mine, answer.verdicts, strict=True):
@@ -221,7 +223,7 @@ class ShardedJobQueue(JobQueue):
             return self._heard(home.renew(worker, jobs, presence, sending=sending, report=report))
         at_shard: dict[int, list[Job]] = {}
         for job in jobs:
-            at_shard.setdefault(layout.shard_of(job.id), []).append(job)
+            at_shard.setdefault(self.shards.number_of(job.id), []).append(job)
         answers: list[Renewal] = []
         error: QueueUnavailable | None = None
         for number in range(layout.shards):
@@ -238,11 +240,11 @@ class ShardedJobQueue(JobQueue):
             raise error
         return self._heard(_joined(answers, incomplete=error is not None))
 
-    def mark_sending(self, job: Job) -> Literal["ok", "cancel", "lost"]:
-        return self.shards.of_job(job.id).mark_sending(job)
+    def mark_sending(self, job: Job) -> Mark:
+        return self._marked(job, lambda queue: queue.mark_sending(job))
 
-    def mark_begun(self, job: Job) -> Literal["ok", "cancel", "lost"]:
-        return self.shards.of_job(job.id).mark_begun(job)
+    def mark_begun(self, job: Job) -> Mark:
+        return self._marked(job, lambda queue: queue.mark_begun(job))
 
     def take(self, job_id: int, intervals_ms: Mapping[str, float]) -> int:
         return self.shards.home.take(job_id, intervals_ms)
@@ -352,13 +354,23 @@ class ShardedJobQueue(JobQueue):
             self._unchecked |= set(range(layout.shards))
             self._on_change()
 
+    def _marked(self, job: Job, mark: Callable[[JobQueue], Mark]) -> Mark:
+        """A child process may not have heard of the shard that its job is in."""
+        asked = self.shards.of_job(job.id)
+        verdict = mark(asked)
+        if verdict == "lost":
+            self.follow(older_than_seconds=0.0)
+            if (right := self.shards.of_job(job.id)) is not asked:
+                return mark(right)
+        return verdict
+
     def _at_its_shard(self, job_id: int, act: Callable[[JobQueue], _Answer]) -> _Answer:
         try:
             return act(self.shards.of_job(job_id))
         except JobNotFound:
-            before = self.shards.layout.shard_of(job_id)
+            before = self.shards.number_of(job_id)
             self.follow(older_than_seconds=0.0)
-            if self.shards.layout.shard_of(job_id) == before:
+            if self.shards.number_of(job_id) == before:
                 raise
             return act(self.shards.of_job(job_id))
 

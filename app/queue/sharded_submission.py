@@ -5,7 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from app.queue.errors import IdempotencyConflict, LayoutChanging, QueueUnavailable
+from app.queue.errors import (
+    IdempotencyConflict,
+    LayoutChanging,
+    QueueFull,
+    QueueUnavailable,
+)
 from app.queue.jobqueue import IDEMPOTENCY_SECONDS, SUBMIT_MAX
 from app.queue.layout import Era, Layout, shard_of_key
 from app.queue.shards import Shards
@@ -49,11 +54,12 @@ def submit_each_to_shards(
     are several. Raises LayoutChanging, and QueueUnavailable where there is one."""
     answers: dict[int, Answer | QueueUnavailable] = {}
     until = monotonic() + PATIENCE_SECONDS
-    while True:
+    full: set[int] = set()
+    while len(answers) < len(jobs):
         layout = shards.layout
         waiting = [at for at in range(len(jobs)) if at not in answers]
         try:
-            for number, places in _steps(shards, layout, jobs, waiting):
+            for number, places in _steps(shards, layout, jobs, waiting, answers, full):
                 step = [jobs[at] for at in places]
                 try:
                     with shards.asking(number) as queue:
@@ -63,51 +69,72 @@ def submit_each_to_shards(
                 except QueueUnavailable as error:
                     if layout.shards == 1:
                         raise
+                    if isinstance(error, QueueFull) and number not in full:
+                        full.add(number)  # it took nothing: what need not go there goes elsewhere
+                        if not any(map(digest_of, step)):
+                            continue
                     answers.update((at, error) for at in places)
                 else:
                     answers.update(zip(places, found, strict=True))
         except LayoutChanging:
-            if monotonic() > until:
-                raise
             if not shards.refresh():
+                if monotonic() > until:
+                    raise
                 sleep(PAUSE_SECONDS)
-        else:
-            return [answers[at] for at in range(len(jobs))]
+    return [answers[at] for at in range(len(jobs))]
 
 
 def _steps(
-    shards: Shards, layout: Layout, jobs: Sequence[Packed], waiting: Sequence[int]
+    shards: Shards,
+    layout: Layout,
+    jobs: Sequence[Packed],
+    waiting: Sequence[int],
+    answers: dict[int, Answer | QueueUnavailable],
+    full: set[int],
 ) -> Iterator[Step]:
+    """What goes where. Answers itself what can't be told, for a shard is away."""
     if layout.shards == 1:
         yield from ((0, at_once) for at_once in _in_steps(waiting))
         return
     keyed = {at: digest for at in waiting if (digest := digest_of(jobs[at]))}
     for at_once in _in_steps([at for at in waiting if at not in keyed]):
-        yield shards.next_serving(), at_once
+        yield shards.next_serving(but=full), at_once
     by_shard: dict[int, list[int]] = {}
     earlier = _known_earlier(shards, layout, set(keyed.values()))
     for at, digest in keyed.items():
         number = earlier.get(digest, shard_of_key(digest, layout.shards))
-        by_shard.setdefault(number, []).append(at)
+        if isinstance(number, QueueUnavailable):
+            answers[at] = number
+        else:
+            by_shard.setdefault(number, []).append(at)
     for number, places in by_shard.items():
         for at_once in _in_steps(places):
             yield number, at_once
 
 
-def _known_earlier(shards: Shards, layout: Layout, digests: set[str]) -> dict[str, int]:
-    """The shards of those keys that an earlier era gave to another shard, and that are remembered.
+def _known_earlier(
+    shards: Shards, layout: Layout, digests: set[str]
+) -> dict[str, int | QueueUnavailable]:
+    """The shards of those keys that an earlier era gave to another shard, and that are remembered;
+    or why nobody knows.
 
     No shard takes anything of an earlier era once a later one is published, so what is not known
     there now never will be.
     """
-    found: dict[str, int] = {}
+    found: dict[str, int | QueueUnavailable] = {}
     if not digests or len(layout.eras) == 1:
         return found
     for era in layout.before(shards.now_ms() - IDEMPOTENCY_SECONDS * 1000):
         for number, some in _moved(era, layout, digests - found.keys()).items():
             for first in range(0, len(some), SUBMIT_MAX):
-                known = shards.queue(number).known_keys(some[first : first + SUBMIT_MAX])
-                found |= dict.fromkeys(known, number)
+                at_once = some[first : first + SUBMIT_MAX]
+                try:
+                    with shards.asking(number) as queue:
+                        known = queue.known_keys(at_once)
+                except QueueUnavailable as error:
+                    found |= dict.fromkeys(at_once, error)
+                else:
+                    found |= dict.fromkeys(known, number)
     return found
 
 

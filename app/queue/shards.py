@@ -5,8 +5,8 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Container, Iterator, Sequence
+from contextlib import contextmanager, suppress
 
 from app.queue.errors import LayoutChanging, NotReplicated, QueueFull, QueueUnavailable
 from app.queue.jobqueue import JobQueue
@@ -35,6 +35,7 @@ class Shards:
         self._layout: Layout | None = None
         self._server_ms = 0.0  # when the layout was read, by home's clock
         self._read_at = 0.0  # and by ours
+        self._found_at: dict[int, int] = {}  # jobs of shards that the layout does not know of
         self._away_until: dict[int, float] = {}
         self._turns = itertools.count()
         self._lock = threading.Lock()
@@ -70,6 +71,8 @@ class Shards:
         changed = layout != self._layout
         self.opened(layout.shards)
         self._layout = layout
+        if changed:
+            self._found_at.clear()
         return changed
 
     def opened(self, count: int) -> list[JobQueue]:
@@ -86,8 +89,21 @@ class Shards:
     def queue(self, number: int) -> JobQueue:
         return self._queues[number]
 
+    def number_of(self, job_id: int) -> int:
+        """The number of the shard that has this job."""
+        known = self._found_at.get(job_id) if self._found_at else None
+        return self.layout.shard_of(job_id) if known is None else known
+
     def of_job(self, job_id: int) -> JobQueue:
-        return self._queues[self.layout.shard_of(job_id)]
+        return self._queues[self.number_of(job_id)]
+
+    def found(self, job_ids: Sequence[int], number: int) -> None:
+        """These jobs are there. Where the layout says something else, it is out of date."""
+        astray = [job_id for job_id in job_ids if self.number_of(job_id) != number]
+        if astray:
+            self._found_at.update(dict.fromkeys(astray, number))
+            with suppress(QueueUnavailable):  # until then what was found holds
+                self.refresh()
 
     def now_ms(self) -> float:
         """Home's time, as far as is known; it is not asked."""
@@ -118,9 +134,10 @@ class Shards:
         else:
             self._away_until.pop(number, None)
 
-    def next_serving(self) -> int:
-        """Each in its turn, but for those that are away, while another is there."""
+    def next_serving(self, but: Container[int] = ()) -> int:
+        """Each in its turn, but for these and those that are away, while another is there."""
         count = self.layout.shards
         start = next(self._turns)
         numbers = [(start + i) % count for i in range(count)]
-        return next(filter(self.serves, numbers), numbers[0])
+        good = (n for n in numbers if n not in but and self.serves(n))
+        return next(good, numbers[0])

@@ -10,9 +10,11 @@ import pytest
 import redis
 
 from app.queue import growth, sharded_submission
+from app.queue import outcome as outcomes
 from app.queue.connection import connect
 from app.queue.errors import LayoutChanging, QueueUnavailable, ServerUnsuitable
 from app.queue.growth import grow
+from app.queue.job import Job
 from app.queue.jobqueue import JobQueue
 from app.queue.layout import Era, Layout, shard_of_key
 from app.queue.sharded_jobqueue import ShardedJobQueue
@@ -82,6 +84,51 @@ def test_a_worker_learns_it_with_its_next_turn_and_its_next_renewal(
     assert len(claim_all(working)) == 21
     idle.renew("w2", [], {})
     assert len(idle.parts()) == 4
+
+
+@pytest.mark.parametrize("home_is_away", [False, True])
+def test_what_a_worker_holds_is_settled_where_it_was_found_even_if_that_is_news(
+    store: redis.Redis,
+    clock: Clock,
+    source: Source,
+    monkeypatch: pytest.MonkeyPatch,
+    home_is_away: bool,
+) -> None:
+    """From 2 to 3 shards the shards of new ids are others than the old layout would say."""
+    queue, working = (sharded(store, 2, source=source) for _ in range(2))
+    queue.submit("noop")
+    grow(queue.shards, 3)
+    for _ in range(12):
+        queue.submit("noop")
+    if home_is_away:
+
+        def away() -> Layout:
+            raise QueueUnavailable("gone")
+
+        monkeypatch.setattr(working.shards.home, "layout", away)
+    jobs: list[Job] = []
+    for n in range(6):
+        jobs += working.turn("w1", [], 1, first=n).jobs
+
+    assert any(job.id > 2 and job.id % 3 != job.id % 2 for job in jobs)
+    assert working.renew("w1", jobs, {}).lost == []
+    for job in jobs:
+        assert working.mark_sending(job) == "ok"
+    verdicts = working.turn("w1", [outcomes.completed(job) for job in jobs], 0).verdicts
+    assert set(verdicts) <= ({"ok", "away"} if home_is_away else {"ok"})
+
+
+def test_a_child_process_marks_the_job_although_the_shards_are_news(
+    store: redis.Redis, clock: Clock, source: Source
+) -> None:
+    queue, child = (sharded(store, 2, source=source) for _ in range(2))
+    queue.submit("noop")
+    grow(queue.shards, 3)
+    for _ in range(6):
+        queue.submit("noop")
+
+    for job in claim_all(queue):
+        assert child.mark_begun(job) == "ok"
 
 
 def test_a_job_of_the_new_shards_is_found_by_who_does_not_know_them_yet(
@@ -277,6 +324,29 @@ def test_jobs_are_submitted_by_many_while_shards_are_added(client: redis.Redis) 
     checked = sharded(client, 8)
     for key, job_id in list(known.items())[::7]:
         assert checked.submit("noop", idempotency_key=key) == job_id
+
+
+def test_a_key_whose_earlier_shard_is_away_waits_for_it(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = sharded(client, 2)
+    known = ids(queue, keys(range(40)))
+    grow(queue.shards, 3)
+
+    def away(_digests: object) -> set[str]:
+        raise QueueUnavailable("gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(queue.shards.queue(1), "known_keys", away)
+        answers = queue.submit_each([*keys(range(40)), NewJob("noop")])
+
+    refused = [n for n, answer in enumerate(answers) if isinstance(answer, QueueUnavailable)]
+    assert 0 < len(refused) < 40
+    for n, answer in enumerate(answers[:40]):
+        if not isinstance(answer, QueueUnavailable):
+            assert answer.job_id == known[n]
+    queue.shards._away_until.clear()
+    assert ids(queue, keys(range(40))) == known
 
 
 def test_a_shard_that_is_away_lets_nobody_add_shards(client: redis.Redis, closed_port: int) -> None:

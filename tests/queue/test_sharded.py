@@ -13,6 +13,7 @@ from app.queue.errors import (
     JobNotFound,
     LayoutChanging,
     LeaseLost,
+    QueueFull,
     ServerUnsuitable,
     WrongStatus,
 )
@@ -219,6 +220,23 @@ def test_the_number_of_shards_must_be_the_store_s(
         sharded(store, 2, source=source)
     with pytest.raises(ServerUnsuitable, match="flask queue shards 8"):
         sharded(store, 8, source=source)
+
+
+def test_what_one_shard_has_no_room_for_goes_to_another(
+    queue: ShardedJobQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise QueueFull("no room")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(queue.parts()[1], "submit_step", refuse)
+        ids = [queue.submit("noop") for _ in range(8)]
+        assert {job_id % SHARDS for job_id in ids} == {0, 2, 3}
+        for part in queue.parts():
+            patched.setattr(part, "submit_step", refuse)
+        with pytest.raises(QueueFull):
+            queue.submit("noop")
+    assert len(claim_all(queue)) == 8
 
 
 def test_finished_jobs_may_stay_by_shares() -> None:
