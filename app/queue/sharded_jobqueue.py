@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar
-from zlib import crc32
 
 from app.queue import growth
 from app.queue.errors import (
@@ -21,12 +20,12 @@ from app.queue.jobqueue import (
     Reaping,
     Renewal,
     Turn,
-    Verdict,
     new_nonce,
 )
 from app.queue.outcome import Outcome
 from app.queue.repairing import RepairStep
 from app.queue.sharded_submission import submit_each_to_shards, submit_to_shards
+from app.queue.sharded_turns import ShardedTurns
 from app.queue.shards import Shards
 from app.queue.submission import NewJob, Submitted, pack
 
@@ -55,7 +54,7 @@ class ShardedJobQueue(JobQueue):
         self.head_start_ms = shards.home.head_start_ms
         self._on_change = on_change
         self._told = shards.expected
-        self._unanswered: dict[tuple[str, int], str] = {}  # worker, shard → the nonce of a claim
+        self._turns = ShardedTurns(shards)
         self._layout_checked = False
         self._unchecked: set[int] = set()
 
@@ -167,44 +166,10 @@ class ShardedJobQueue(JobQueue):
         Fewer than wanted says nothing of the other shards; none says that no shard that is there
         has any. Raises QueueUnavailable when no shard was there of those that had to be asked.
         """
-        layout = self.shards.layout
-        count = layout.shards
-        if count == 1:
+        if self.shards.layout.shards == 1:
             return self._heard(self.shards.home.turn(worker, outcomes, wanted, nonce=nonce))
-        nonce = nonce or new_nonce()
-        at_shard: dict[int, list[int]] = {}
-        for at, outcome in enumerate(outcomes):
-            at_shard.setdefault(self.shards.number_of(outcome.job_id), []).append(at)
-        verdicts: list[Verdict] = ["away"] * len(outcomes)
-        answers: list[Turn] = []
-        jobs: list[Job] = []
-        error: QueueUnavailable | None = None
-        start = crc32(nonce.encode()) if first is None else first
-        for number in ((start + i) % count for i in range(count)):
-            mine = at_shard.get(number, [])
-            room = 0 if jobs else wanted
-            if not mine and room <= 0:
-                continue
-            try:
-                answer = self._turn_at(number, worker, [outcomes[at] for at in mine], room, nonce)
-            except QueueUnavailable as found:
-                error = found
-                continue
-            self.shards.found([job.id for job in answer.jobs], number)
-            answers.append(answer)
-            jobs += answer.jobs
-            for at, verdict in zip(mine, answer.verdicts, strict=True):
-                verdicts[at] = verdict
-        if error and not answers:
-            raise error
         return self._heard(
-            Turn(
-                verdicts,
-                jobs,
-                any(answer.paused for answer in answers),
-                any(answer.housekeeping_due for answer in answers),
-                answers[0].era if answers else layout.era.mark,
-            )
+            self._turns.turn(worker, outcomes, wanted, nonce or new_nonce(), first=first)
         )
 
     def renew(
@@ -217,28 +182,9 @@ class ShardedJobQueue(JobQueue):
         report: bool = True,
     ) -> Renewal:
         """As of one shard: presence goes home, and every shard is asked whether work waits."""
-        layout = self.shards.layout
-        if layout.shards == 1:
-            home = self.shards.home
-            return self._heard(home.renew(worker, jobs, presence, sending=sending, report=report))
-        at_shard: dict[int, list[Job]] = {}
-        for job in jobs:
-            at_shard.setdefault(self.shards.number_of(job.id), []).append(job)
-        answers: list[Renewal] = []
-        error: QueueUnavailable | None = None
-        for number in range(layout.shards):
-            mine = at_shard.get(number, [])
-            try:
-                with self.shards.asking(number) as queue:
-                    said = report and number == 0
-                    answers.append(
-                        queue.renew(worker, mine, presence, sending=sending, report=said)
-                    )
-            except QueueUnavailable as found:
-                error = found
-        if error and not answers:
-            raise error
-        return self._heard(_joined(answers, incomplete=error is not None))
+        one_shard = self.shards.layout.shards == 1
+        ask = self.shards.home if one_shard else self._turns
+        return self._heard(ask.renew(worker, jobs, presence, sending=sending, report=report))
 
     def mark_sending(self, job: Job) -> Mark:
         return self._marked(job, lambda queue: queue.mark_sending(job))
@@ -324,22 +270,6 @@ class ShardedJobQueue(JobQueue):
 
     # ── Steps ───────────────────────────────────────────────────────────────────────────────
 
-    def _turn_at(
-        self, number: int, worker: str, outcomes: list[Outcome], room: int, nonce: str
-    ) -> Turn:
-        earlier = self._unanswered.get((worker, number)) if room > 0 else None
-        try:
-            with self.shards.asking(number) as queue:
-                answer = queue.turn(worker, outcomes, max(0, room), nonce=earlier or nonce)
-        except QueueUnavailable:
-            if room > 0:
-                # The claim may have been made; with the same nonce it gives the same jobs.
-                self._unanswered[worker, number] = earlier or nonce
-            raise
-        if earlier:
-            del self._unanswered[worker, number]
-        return answer
-
     def _heard(self, answer: _TurnOrRenewal) -> _TurnOrRenewal:
         """Looks at the layout when a shard has another era than is known."""
         if answer.era and answer.era != self.shards.layout.era.mark:
@@ -406,15 +336,3 @@ def shares(max_jobs: int, finished: Sequence[int]) -> list[int]:
     if everything <= max_jobs:
         return [0] * len(finished)
     return [max(1, max_jobs * jobs // everything) for jobs in finished]
-
-
-def _joined(answers: Sequence[Renewal], *, incomplete: bool) -> Renewal:
-    return Renewal(
-        [job_id for answer in answers for job_id in answer.ok],
-        [job_id for answer in answers for job_id in answer.cancel],
-        [job_id for answer in answers for job_id in answer.lost],
-        any(answer.housekeeping_due for answer in answers),
-        any(answer.work_waits for answer in answers),
-        answers[0].era,
-        incomplete,
-    )

@@ -14,6 +14,7 @@ from app.queue.errors import (
     LayoutChanging,
     LeaseLost,
     QueueFull,
+    QueueUnavailable,
     ServerUnsuitable,
     WrongStatus,
 )
@@ -237,6 +238,77 @@ def test_what_one_shard_has_no_room_for_goes_to_another(
         with pytest.raises(QueueFull):
             queue.submit("noop")
     assert len(claim_all(queue)) == 8
+
+
+class Away:
+    """A shard that does what it is told, and whose answers are lost."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, part: JobQueue) -> None:
+        for verb in ("turn", "renew", "submit_step"):
+            monkeypatch.setattr(part, verb, self._lost(getattr(part, verb)))
+        self.asked = 0
+
+    def _lost(self, real: Callable[..., object]) -> Callable[..., None]:
+        def lost(*args: object, **options: object) -> None:
+            self.asked += 1
+            real(*args, **options)
+            raise QueueUnavailable("gone")
+
+        return lost
+
+
+def test_a_claim_whose_answer_was_lost_is_asked_for_again(
+    queue: ShardedJobQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [queue.submit("noop") for _ in range(2 * SHARDS)]
+    with monkeypatch.context() as patched:
+        away = Away(patched, queue.parts()[1])
+        jobs = claim_all(queue)
+    assert len(jobs) == 2 * (SHARDS - 1)
+    assert away.asked == 1  # then it is passed over
+    queue.shards._away_until.clear()
+
+    jobs += claim_all(queue)
+
+    assert sorted(job.id for job in jobs) == sorted(ids)
+    assert queue.turn("w1", [outcomes.completed(job) for job in jobs], 0).verdicts == ["ok"] * 8
+
+
+def test_what_can_not_be_told_is_said_and_the_rest_is_told(
+    queue: ShardedJobQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(SHARDS):
+        queue.submit("noop")
+    jobs = claim_all(queue)
+    ended = [outcomes.completed(job) for job in jobs]
+    with monkeypatch.context() as patched:
+        Away(patched, queue.parts()[2])
+        renewal = queue.renew("w1", jobs, {"role": "main"})
+        turn = queue.turn("w1", ended, 1)
+        submitted = {queue.submit("noop") % SHARDS for _ in range(2 * SHARDS)}
+    queue.shards._away_until.clear()
+
+    assert renewal.incomplete and sorted(renewal.ok) == sorted(j.id for j in jobs if j.id % 4 != 2)
+    assert turn.verdicts == ["away" if job.id % SHARDS == 2 else "ok" for job in jobs]
+    assert submitted == {0, 1, 3}
+    verdicts = queue.turn("w1", ended, 0).verdicts
+    assert verdicts == ["ok" if job.id % SHARDS == 2 else "repeat" for job in jobs]
+
+
+def test_when_all_are_away_that_is_an_error(
+    queue: ShardedJobQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        for part in queue.parts():
+            Away(patched, part)
+        for ask in (
+            lambda: queue.turn("w1", [], 1),
+            lambda: queue.renew("w1", [], {}),
+            lambda: queue.submit("noop"),
+        ):
+            with pytest.raises(QueueUnavailable):
+                ask()
+    queue.shards._away_until.clear()
 
 
 def test_finished_jobs_may_stay_by_shares() -> None:
