@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import queue as queues
 import threading
 import time
@@ -17,9 +18,17 @@ from workers.slot import Interrupted, Slot
 
 log = logging.getLogger(__name__)
 
-# Jobs shorter than this are claimed ahead of free slots, or round trips would dominate.
+# Jobs shorter than this are claimed ahead of free slots, or round trips would take all the time.
 SHORT_JOB_SECONDS = 0.001
 SHORT_JOB_BUFFER = 150
+# What a slot may lose of its time by waiting for its next job. Where it would be more, some jobs
+# are claimed ahead: as many as begin during so many round trips (one is under way when a job ends,
+# the next asks for its successor, and none is like the other). They are told at once, unlike short
+# ones: what a killed worker had done and not told is done again.
+LOSS_BORNE = 0.03
+ROUND_TRIPS_AHEAD = 3
+AHEAD_MAX = 1  # for each slot: what a worker holds when it is killed waits for its leases to end
+REFILL_MAX_SECONDS = 0.005  # a server that is slower than that for once is no reason to hoard
 SETTLE_WITHIN_SECONDS = 0.005  # finished short jobs wait no longer for company
 
 
@@ -46,9 +55,11 @@ class Crew:
         self._interrupted = interrupted
         self._began = began
         self._inbox: queues.SimpleQueue[Job] = queues.SimpleQueue()
-        self._done: deque[tuple[Job, Outcome | None, float]] = deque()
+        self._done: deque[tuple[Job, Outcome | None, float, float]] = deque()
         self._ring_below = 0
         self._mean_seconds = 1.0
+        self._refill_seconds = 0.0  # from a job's end to its successor's arrival
+        self._last_ended = 0.0
 
     def start(self) -> None:
         for number, slot in enumerate(self.slots):
@@ -64,11 +75,15 @@ class Crew:
         self.unfinished += len(jobs)
         for job in jobs:
             self._inbox.put(job)
+        if jobs and self._last_ended:
+            took = min(time.perf_counter() - self._last_ended, REFILL_MAX_SECONDS)
+            self._refill_seconds += 0.1 * (took - self._refill_seconds)
+            self._last_ended = 0.0
 
     def take_finished(self, limit: int) -> list[tuple[Job, Outcome | None]]:
         finished: list[tuple[Job, Outcome | None]] = []
         while self._done and len(finished) < limit:
-            job, outcome, seconds = self._done.popleft()
+            job, outcome, seconds, self._last_ended = self._done.popleft()
             # Rises at once, falls slowly: a long job among short ones ends the claiming ahead.
             self._mean_seconds = max(seconds, 0.9 * self._mean_seconds + 0.1 * seconds)
             finished.append((job, outcome))
@@ -90,8 +105,8 @@ class Crew:
 
         Short jobs are settled in company: when half of those claimed ahead are used up.
         """
-        half_used = len(self.slots) + self._buffer() // 2
-        in_company = len(self.slots) < half_used < self.unfinished
+        half_used = len(self.slots) + SHORT_JOB_BUFFER // 2
+        in_company = self._are_short and half_used < self.unfinished
         self._ring_below = half_used if in_company else self.unfinished
         # Looked at after the threshold is set: whoever finished before did not ring.
         if self.unfinished - len(self._done) < self._ring_below:
@@ -108,8 +123,17 @@ class Crew:
             if job := slot.job:
                 slot.stop(job, reason)
 
+    @property
+    def _are_short(self) -> bool:
+        return self._mean_seconds < SHORT_JOB_SECONDS
+
     def _buffer(self) -> int:
-        return SHORT_JOB_BUFFER if self._mean_seconds < SHORT_JOB_SECONDS else 0
+        if self._are_short:
+            return SHORT_JOB_BUFFER
+        loss = self._refill_seconds / self._mean_seconds
+        if loss <= LOSS_BORNE:
+            return 0
+        return math.ceil(min(AHEAD_MAX, ROUND_TRIPS_AHEAD * loss) * len(self.slots))
 
     # ── In the threads ──────────────────────────────────────────────────────────────────────
 
@@ -122,7 +146,8 @@ class Crew:
             except Exception:  # no fault of the job's; the thread must stay
                 log.exception("Job %d: not settled, its lease runs out", job.id)
                 outcome = None
-            self._done.append((job, outcome, time.perf_counter() - began))
+            ended = time.perf_counter()
+            self._done.append((job, outcome, ended - began, ended))
             if self.unfinished - len(self._done) < self._ring_below:
                 self._bell.ring()
 

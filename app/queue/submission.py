@@ -43,12 +43,20 @@ Packed = tuple[NewJob, tuple[Any, ...]]  # and as `pack` made it
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
+    """`new` was accepted at `now_ms`; None: the idempotency key was known, see `job_id`."""
+
     job_id: int
-    job: Job | None  # as it was accepted; None: the idempotency key was known, see `job_id`
+    new: NewJob | None
+    now_ms: int = 0
 
     @property
     def created(self) -> bool:
-        return self.job is not None
+        return self.new is not None
+
+    @property
+    def job(self) -> Job | None:
+        """As it was accepted. Made when asked for: of many jobs at once nobody does."""
+        return self.new and _accepted(self.new, self.job_id, self.now_ms)
 
 
 def pack(job: NewJob) -> tuple[Any, ...]:
@@ -89,10 +97,14 @@ def unpack(answer: str, new: NewJob, now_ms: int) -> Submitted | IdempotencyConf
         return IdempotencyConflict(int(answer[1:]))
     if answer[0] == "=":
         return Submitted(int(answer[1:]), None)
+    return Submitted(int(answer), new, now_ms)
+
+
+def _accepted(new: NewJob, job_id: int, now_ms: int) -> Job:
     due_ms = new.run_at_ms if new.run_at_ms is not None else now_ms + (new.delay_ms or 0)
     waits = due_ms > now_ms
-    job = Job(
-        id=int(answer),
+    return Job(
+        id=job_id,
         job_type=new.job_type,
         payload=new.payload,
         priority=new.priority,
@@ -105,7 +117,6 @@ def unpack(answer: str, new: NewJob, now_ms: int) -> Submitted | IdempotencyConf
         people=new.people,
         request_id=new.request_id,
     )
-    return Submitted(job.id, job)
 
 
 def _check(job: NewJob) -> None:

@@ -7,7 +7,7 @@ it, in `lua/_places.lua`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 
 from app.queue.text import clean_text
 
@@ -19,8 +19,10 @@ PEOPLE_MAX = 50
 FINDS_NOTHING = "t:\0"
 
 
-def pack_summary(title: str | None, people: Iterable[str]) -> str:
+def pack_summary(title: str | None, people: Collection[str]) -> str:
     """The entry, or "" for nothing. What is too long is cut; one line each."""
+    if not title and not people:  # nearly every job that is no mail
+        return ""
     title = clean_text(title or "")[:TITLE_MAX_CHARS]
     names = [clean_text(person)[:PERSON_MAX_CHARS] for person in people]
     names = list(dict.fromkeys(filter(None, names)))[:PEOPLE_MAX]

@@ -60,7 +60,7 @@ def echo(job: Job) -> Any:
 
 @job_type("noted")
 def noted(job: Job) -> dict[str, int]:
-    """Short, but not so short that it is claimed ahead."""
+    """Short, but not so short that many are claimed ahead."""
     note(job)
     time.sleep(0.002)
     return {"pid": os.getpid()}

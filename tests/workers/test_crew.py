@@ -10,7 +10,7 @@ import pytest
 from app.queue.job import Job
 from tests.workers.crews import TestCrew, loop_forever, make_job
 from tests.workers.processes import PATIENCE_SECONDS
-from workers.crew import SHORT_JOB_BUFFER
+from workers.crew import AHEAD_MAX, SHORT_JOB_BUFFER
 from workers.slot import ShuttingDown
 
 
@@ -43,7 +43,7 @@ def test_there_is_room_for_as_many_jobs_as_threads() -> None:
 
 
 def test_only_while_jobs_are_short_there_is_room_for_more() -> None:
-    crew = TestCrew(2, lambda job: time.sleep(0.01) if job.id == 0 else None)
+    crew = TestCrew(2, lambda job: time.sleep(0.2) if job.id == 0 else None)
     # The estimate falls slowly, and a stutter of the machine lifts it.
     for _ in range(20):
         crew.crew.hand_over([make_job(number) for number in range(1, 201)])
@@ -56,6 +56,20 @@ def test_only_while_jobs_are_short_there_is_room_for_more() -> None:
     crew.finished(1)
 
     assert crew.crew.room() == 2
+
+
+def test_there_is_room_for_the_jobs_that_begin_while_more_are_claimed() -> None:
+    crew = TestCrew(2, lambda _job: time.sleep(0.005))
+    assert crew.crew.room() == 2
+
+    for _ in range(400):  # the estimate of how long a job takes falls slowly from its beginning
+        crew.crew.hand_over([make_job(1), make_job(2)])
+        crew.finished(2)
+        time.sleep(0.001)  # the round trip
+        if crew.crew.room() > 2:
+            break
+
+    assert 2 < crew.crew.room() <= 2 + AHEAD_MAX * 2
 
 
 def test_what_no_thread_has_begun_can_be_taken_back() -> None:
