@@ -56,7 +56,7 @@ class Submitted:
     @property
     def job(self) -> Job | None:
         """As it was accepted. Made when asked for: of many jobs at once nobody does."""
-        return self.new and _accepted(self.new, self.job_id, self.now_ms)
+        return _accepted(self.new, self.job_id, self.now_ms) if self.new else None
 
 
 def pack(job: NewJob) -> tuple[Any, ...]:

@@ -45,6 +45,9 @@ local function submit(argv)
   local now, step = now_ms(), step_of(era, tonumber(argv[6]))
   local answers, payloads, summaries = { integer(now) }, {}, {}
   local some_pending = false
+  -- Read and written once, not for each job: nobody else comes in between.
+  local counter, given = PREFIX .. "query:id:counter", 0
+  local last_id = tonumber(redis.call("GET", counter) or 0)
   for at = 7, #argv, 10 do
     local job_type, priority, payload, due = argv[at], argv[at + 1], argv[at + 2], argv[at + 3]
     local max_retries, tags = argv[at + 4], argv[at + 5]
@@ -56,7 +59,8 @@ local function submit(argv)
       local id, same = string.match(known, "^(%d+)|(.*)$")
       answers[#answers + 1] = (same == fingerprint and "=" or "!") .. id
     else
-      local id = integer(redis.call("INCRBY", PREFIX .. "query:id:counter", step))
+      given = given + step
+      local id = integer(last_id + given)
       local record = {
         id = tonumber(id),
         job_type = job_type,
@@ -95,6 +99,9 @@ local function submit(argv)
       count("submitted", job_type)
       answers[#answers + 1] = id
     end
+  end
+  if given > 0 then
+    redis.call("INCRBY", counter, integer(given))
   end
   call_in_steps("HSET", JOB_PAYLOAD, payloads)
   call_in_steps("HSET", JOB_SUMMARY, summaries)
