@@ -125,8 +125,12 @@ def _secure(response: Response) -> Response:
 
     if request.is_secure:  # our own TLS, or the proxy's word; over plain HTTP it means nothing
         response.headers.setdefault("Strict-Transport-Security", f"max-age={HSTS_SECONDS}")
+    # Looked through once: `setdefault` does it for each.
+    there = {name.lower() for name, _ in response.headers}
     for name, value in SECURITY_HEADERS:
-        response.headers.setdefault(name, value)  # a mail in its frame has a policy of its own
-    if response.cache_control.no_cache is None:  # static files may be kept, and asked about
+        if name.lower() not in there:  # a mail in its frame has a policy of its own
+            response.headers.add(name, value)
+    # Static files may be kept, and asked about.
+    if "cache-control" not in there or response.cache_control.no_cache is None:
         response.headers["Cache-Control"] = "no-store"
     return response

@@ -21,6 +21,11 @@ from app.log_secrets import Masks
 
 FORMATS = ("text", "json")
 
+# What no line shows is not looked for: where in the code it was logged, by which thread
+# (docs.python.org/3/howto/logging.html, "Optimization").
+logging._srcfile = None
+logging.logThreads = logging.logMultiprocessing = False
+
 _concern: ContextVar[Mapping[str, Any]] = ContextVar("concern", default={})  # noqa: B039  never changed
 
 # C0, DEL, C1 and what turns the writing direction: a stranger's text must not move the cursor,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from app.config import Config, ConfigError, is_loopback
@@ -84,6 +85,8 @@ def _why(config: Config) -> str:
     return f"HOST: {config.host} can be reached from other machines."
 
 
+# Nearly every request comes from the few same addresses, and to the same host.
+@lru_cache(maxsize=256)
 def _is_loopback_address(address: str) -> bool:
     try:
         return ipaddress.ip_address(address).is_loopback
@@ -91,6 +94,7 @@ def _is_loopback_address(address: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=256)
 def _names_this_machine(host: str) -> bool:
     """Of a Host header, port and all."""
     name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
