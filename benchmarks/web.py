@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from benchmarks.servers import wait_until
 
+ASKED_AT_START = 24
 OURS, BARE = "wsgi:app", "benchmarks.bare_view:app"
 
 
@@ -41,7 +42,8 @@ def gunicorn(
     with (folder / "gunicorn.log").open("ab") as log:
         process = subprocess.Popen(command, env=environment, stderr=log)
     try:
-        wait_until(lambda: _answers(port), "gunicorn answers")
+        # Every worker listens before it has loaded the application; the kernel chooses one of them.
+        wait_until(lambda: all(_answers(port) for _ in range(ASKED_AT_START)), "gunicorn answers")
         yield port, process.pid
     finally:
         process.terminate()
@@ -66,7 +68,8 @@ def free_port() -> int:
 
 def _answers(port: int) -> bool:
     try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        with socket.create_connection(("127.0.0.1", port), timeout=2) as client:
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            return bool(client.recv(1))
     except OSError:
         return False
-    return True
