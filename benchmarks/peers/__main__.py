@@ -29,11 +29,12 @@ ALL_PARTS = [*PARTS, growth.PART]
 def main() -> None:
     arguments = parse_arguments()
     began = time.monotonic()
-    install.install()
+    if arguments.peers:
+        install.install()
     results = Results(arguments.results)
     results.facts |= {
         "machine": machine(),
-        "versions": versions(),
+        "versions": versions(arguments.peers),
         "measured": datetime.now(UTC).strftime("%Y-%m-%d"),
     }
     for part in arguments.only:
@@ -70,8 +71,8 @@ def parse_arguments() -> argparse.Namespace:
     return arguments
 
 
-def versions() -> dict[str, str]:
-    found = install.versions()
+def versions(peers: tuple) -> dict[str, str]:
+    found = install.versions() if peers else {}
     names = ("bullmq", "node", "dramatiq", "huey", "taskiq", "taskiq-redis", "celery", "rq")
     return {"server": install.server_version()} | {
         name: found[name] for name in names if name in found
