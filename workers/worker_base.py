@@ -272,7 +272,7 @@ class Worker:
                 if "away" in turn.verdicts:
                     pairs = zip(finished, turn.verdicts, strict=True)
                     self._journal.keep([one for one, verdict in pairs if verdict == "away"])
-                else:
+                elif not self._untold:
                     self._journal.clear()
                 if wanted:
                     self._claimed = time.monotonic()

@@ -14,7 +14,7 @@ from app.queue.inspector import Inspector
 from app.queue.opening import Store
 from app.queue.sharded_jobqueue import ShardedJobQueue
 from tests.cluster.servers import Cluster
-from tests.workers.processes import SETTINGS, System, WorkerProcess, system_on
+from tests.workers.processes import SETTINGS, System, WorkerProcess, system_on, wait_until
 
 SHARDS = 4
 HOME = "{mr0}"
@@ -50,7 +50,10 @@ class ShardedSystem:
         return store
 
     def start(self, module: str = "workers.main_worker", **settings: str) -> WorkerProcess:
-        return self.system.start(module, **(SETTINGS | self.settings | settings))
+        """Returns when it can be stopped in order."""
+        worker = self.system.start(module, **(SETTINGS | self.settings | settings))
+        wait_until(lambda: " started" in worker.log(), "the worker started")
+        return worker
 
     def statuses(self) -> Counter[str]:
         """How many jobs are in each status, in the shards that are there."""

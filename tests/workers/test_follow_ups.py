@@ -193,5 +193,34 @@ def test_an_outcome_is_told_only_when_what_follows_is_submitted(
     assert queue.asked == ["submit", "submit", "turn", "submit", "turn"]
 
 
+class OneShardAway(AwayTheFirstTime):
+    """Can't tell what is odd."""
+
+    def turn(
+        self, worker: str, told: list[Outcome], wanted: int, *, nonce: str, first: int | None
+    ) -> Turn:
+        return Turn(["away" if outcome.job_id % 2 else "ok" for outcome in told])
+
+
+def test_what_can_not_be_told_stays_in_the_journal_whatever_else_is(
+    config: Config, tmp_path: Path
+) -> None:
+    worker = Worker(config)
+    vars(worker)["_queue"] = queue = OneShardAway()
+    worker._follow_ups = FollowUps(cast(JobQueue, queue))
+    worker._crew = Crew(0, Bell(), attempt=never, interrupted=never, began=never)
+    worker._journal = Journal(tmp_path, "w1")
+    worker._held, worker._stopping = {}, False
+    odd, even = Outcome(7, "t", "complete"), Outcome(8, "t", "complete")
+
+    worker._settle_and_claim([odd, even], 0)
+    worker._settle_and_claim([even], 0)
+
+    assert worker._untold == [odd]
+    assert worker._take_finished() == [odd]
+    [line] = (tmp_path / "w1.jsonl").read_text().splitlines()
+    assert '"job_id": 7' in line
+
+
 def never(*_: Any) -> None:
     raise AssertionError
