@@ -233,6 +233,25 @@ def test_on_a_cluster_all_keys_are_in_one_slot(load: Load) -> None:
         load(REDIS_CLUSTER="a:1", KEY_PREFIX="app:")
 
 
+@pytest.mark.parametrize("prefix", ["", "mail:", "{mr0}", "mail:{mr0}:"])
+def test_a_prefix_may_name_the_shard(load: Load, prefix: str) -> None:
+    config = load(QUEUE_SHARDS="4", KEY_PREFIX=prefix)
+    assert (config.queue_shards, config.key_prefix) == (4, prefix)
+
+
+@pytest.mark.parametrize("prefix", ["{mail}", "{mr1}", "{mr0}{mr0}", "{mail}{mr0}", "mail}"])
+def test_with_several_shards_other_braces_would_name_none(load: Load, prefix: str) -> None:
+    assert load(KEY_PREFIX=prefix).key_prefix == prefix
+    with pytest.raises(ConfigError, match="KEY_PREFIX: with QUEUE_SHARDS above 1"):
+        load(QUEUE_SHARDS="4", KEY_PREFIX=prefix)
+
+
+@pytest.mark.parametrize("number", ["0", "65", "1.5", "many"])
+def test_there_are_1_to_64_shards(load: Load, number: str) -> None:
+    with pytest.raises(ConfigError, match="QUEUE_SHARDS: Must be a whole number from 1 to 64"):
+        load(QUEUE_SHARDS=number)
+
+
 def test_replicated_durability_needs_a_server_that_can_have_a_replica(load: Load) -> None:
     with pytest.raises(ConfigError, match="DURABILITY: replicated needs"):
         load(DURABILITY="replicated")

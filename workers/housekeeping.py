@@ -40,7 +40,7 @@ class House:
     def round(self) -> float:
         """Does what is due. Returns in how many seconds something is due again, at most
         `interval_seconds`. Raises QueueUnavailable when no shard was there."""
-        self._queue.follow(self.interval_seconds)
+        self._queue.follow()
         parts = self._queue.parts()
         for number in range(len(self._keepers), len(parts)):
             may_keep = partial(self._may_keep, number)

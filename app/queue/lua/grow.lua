@@ -27,6 +27,8 @@ local function grow(argv)
     end
   end
   redis.call("HSET", META, "era", mark)
+  -- The retry worker has a moment to hear of a new shard, before others stand in for it.
+  redis.call("HSETNX", META, "promoted_at", integer(now_ms()))
   if earlier ~= "-" and found ~= mark then
     local era = mark .. ":" .. integer(first_id > 0 and now_ms() or 0)
     redis.call("HSET", META, "layout", earlier == "" and era or earlier .. "," .. era)
