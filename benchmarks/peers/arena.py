@@ -52,8 +52,8 @@ PEERS = (
     Peer("Dramatiq", "dramatiq_peer", "32 threads, no middleware", 32),
     Peer("Huey", "huey_peer", "8 threads, no results", 8),
     Peer("taskiq", "taskiq_peer", "32 coroutines, no results", 32),
-    Peer("Celery", "celery_peer", "16 threads, no results", 16, jobs_share=0.25),
-    Peer("RQ", "rq_peer", "SimpleWorker", 1, jobs_share=0.1, keeps_finished=True),
+    Peer("Celery", "celery_peer", "16 threads, no results", 16, jobs_share=0.2),
+    Peer("RQ", "rq_peer", "SimpleWorker", 1, jobs_share=0.05, keeps_finished=True),
 )
 
 

@@ -23,7 +23,7 @@ MANY, ONE, BATCH = (
 COST = "processor time of a request"
 LIMIT = "bare view"
 SECONDS = 5.0
-SLICES, SLICE_SECONDS = 6, 1.0
+SLICES, SLICE_SECONDS = 5, 1.0
 BATCH_JOBS = 1_000
 CONNECTIONS = 16
 

@@ -13,7 +13,7 @@ from benchmarks.servers import open_client
 
 PART = "wait"
 JOBS, EVERY_MS = 500, 10
-IDLE_SECONDS = 12.0
+IDLE_SECONDS = 8.0
 COME_TO_REST_SECONDS = 2.0
 LAST_WORD = "no more is counted"
 P50, P99 = "submission to start, p50", "submission to start, p99"
