@@ -18,6 +18,11 @@ ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
 CHART = ROOT / "docs" / "performance.svg"
 
+IMAGE = (
+    "![Bars: jobs a second drained and submitted, waiting, and memory, for Mailroom and six other "
+    "queues](performance.svg)"
+)
+
 PARTS = (drain, submit, wait, memory, durations, growth)
 
 
@@ -32,7 +37,7 @@ def main() -> None:
 
 def blocks(results: Results) -> dict[str, str]:
     """What stands between `<!-- name -->` and `<!-- end -->`, by name."""
-    made = {"machine": machine(results), "goals": goals(held(results))}
+    made = {"chart": IMAGE, "machine": machine(results), "goals": goals(held(results))}
     for part in PARTS:
         made[part.PART] = table([row for row in results.rows if row.part == part.PART])
     return made
@@ -50,9 +55,11 @@ def replaced(text: str, name: str, made: str) -> str:
 def machine(results: Results) -> str:
     facts, versions = results.facts["machine"], results.facts["versions"]
     of_peers = ", ".join(f"{name} {version}" for name, version in versions.items())
+    rounds = " to ".join(map(str, sorted({len(row.figures) for row in results.rows})))
     return (
-        f"Measured on {results.facts['measured']}: {facts['cores']} cores of {facts['processor']}, "
-        f"{facts['memory_gib']} GiB, Linux {facts['kernel']}, Python {facts['python']}; {of_peers}."
+        f"Measured on {results.facts['measured']}, rounds: {rounds}; "
+        f"{facts['cores']} cores of {facts['processor']}, {facts['memory_gib']} GiB, "
+        f"Linux {facts['kernel']}, Python {facts['python']}; {of_peers}."
     )
 
 

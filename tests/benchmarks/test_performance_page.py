@@ -40,6 +40,7 @@ def test_the_page_has_a_place_for_everything(results: Results) -> None:
         text = replaced(text, name, made)
 
     assert "a processor" in text
+    assert "(performance.svg)" in text
     assert "| one worker process | Mailroom | 20,000 jobs/s | 10,000 – 30,000 |  |" in text
     assert "| one worker process | BullMQ | 10,000 jobs/s | 10,000 – 10,000 | 2.00 × |" in text
     assert "| drain, to BullMQ | ≥ 1.5 × | 2.00 × | met |" in text
