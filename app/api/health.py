@@ -10,6 +10,8 @@ from app.api.answers import json_response
 from app.api.views import inspector, queue
 from app.metrics import exposition
 from app.queue.errors import LayoutChanging, QueueError
+from app.queue.job import Status
+from app.queue.query import JobQuery
 
 bp = Blueprint("health", __name__)
 
@@ -35,6 +37,7 @@ def readyz() -> Response:
         wrong = queue().check_writable()
         # While a shard is away the others take jobs in, and home knows the workers.
         stats = _at_home() if wrong else inspector().stats()
+        last_success_seconds = None if wrong else _last_success_seconds()
     except LayoutChanging as error:
         return _unavailable(str(error))
     except QueueError:
@@ -42,7 +45,11 @@ def readyz() -> Response:
     if not stats["workers_alive"]:
         return _unavailable("No main worker is alive.")
     answer = {"status": "ok", "reasons": [], "warnings": wrong + _warnings(stats)}
-    return json_response(answer | {"oldest_pending_seconds": stats["oldest_pending_seconds"]})
+    ages = {
+        "oldest_pending_seconds": stats["oldest_pending_seconds"],
+        "last_success_seconds": last_success_seconds,
+    }
+    return json_response(answer | ages)
 
 
 def _at_home() -> dict[str, Any]:
@@ -52,6 +59,15 @@ def _at_home() -> dict[str, Any]:
     alive = [one for one in workers if one.is_alive(now) and one.details.get("role") == "main"]
     known = {"workers_alive": len(alive), "paused": False, "breakers": found.breakers()}
     return known | {"oldest_pending_seconds": None}  # the shard that is away may have the oldest
+
+
+def _last_success_seconds() -> float | None:
+    """How long ago a job succeeded, of those that are not forgotten."""
+    query = JobQuery(status=Status.SUCCESS, sort="completed_at", limit=1)
+    jobs = inspector().page(query).jobs
+    if not jobs or jobs[0].completed_at is None:
+        return None
+    return max(0.0, inspector().now() - jobs[0].completed_at)
 
 
 def _unavailable(reason: str) -> Response:

@@ -179,7 +179,11 @@ ANSWERS: dict[str, Schema] = {
                 **_or_null("number"),
                 "description": "How long the oldest waiting job has been ready; null: none waits.",
             },
+            "last_success_seconds": {
+                **_or_null("number"),
+                "description": "How long ago a job succeeded; null: none that is remembered.",
+            },
         },
-        optional=("reasons", "warnings", "oldest_pending_seconds"),
+        optional=("reasons", "warnings", "oldest_pending_seconds", "last_success_seconds"),
     ),
 }

@@ -199,7 +199,13 @@ EXAMPLES: dict[tuple[str, str], Example] = {
     ),
     ("get", "/healthz"): Example({"status": "ok"}),
     ("get", "/readyz"): Example(
-        {"status": "ok", "reasons": [], "warnings": [], "oldest_pending_seconds": None}
+        {
+            "status": "ok",
+            "reasons": [],
+            "warnings": [],
+            "oldest_pending_seconds": None,
+            "last_success_seconds": 0.8,
+        }
     ),
     ("get", "/metrics"): Example(None),
 }

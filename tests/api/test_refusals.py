@@ -198,7 +198,13 @@ def test_the_process_is_alive_without_redis(config: Config, closed_redis: str) -
     assert (response.status_code, response.json) == (200, {"status": "ok"})
 
 
-OK = {"status": "ok", "reasons": [], "warnings": [], "oldest_pending_seconds": None}
+OK = {
+    "status": "ok",
+    "reasons": [],
+    "warnings": [],
+    "oldest_pending_seconds": None,
+    "last_success_seconds": None,
+}
 
 
 def test_ready_means_redis_writable_and_a_main_worker_alive(app: Flask) -> None:
@@ -220,6 +226,21 @@ def test_ready_tells_how_long_jobs_wait(app: Flask, submit: Callable[..., int]) 
     found = app.test_client().get("/readyz").json
 
     assert found is not None and found["oldest_pending_seconds"] >= 0
+
+
+def test_ready_tells_how_long_ago_a_job_succeeded(app: Flask, submit: Callable[..., int]) -> None:
+    queue = app.extensions["queue"]
+    queue.renew("worker-1", [], {"role": "main"})
+    submit()
+    submit()
+    queue.complete(queue.claim("worker-1")[0])
+    queue.fail(queue.claim("worker-1")[0], "later", retry_in_ms=None)
+
+    found = app.test_client().get("/readyz").json
+
+    completed_at = app.extensions["inspector"].job(1).completed_at
+    ago = app.extensions["inspector"].now() - completed_at
+    assert found is not None and 0 <= found["last_success_seconds"] <= ago
 
 
 def test_a_paused_queue_is_a_warning(app: Flask) -> None:
