@@ -12,6 +12,7 @@ from playwright.sync_api import Page, Request, expect
 from app.dashboard import charts, jobs_page
 from app.queue.inspector import JobQuery
 from app.queue.operations import Operations
+from app.queue.sharded_jobqueue import ShardedJobQueue
 from tests.browser.conftest import Site
 from tests.browser.live import COUNTS, TABLE, answered, live, polls, submit
 
@@ -38,6 +39,8 @@ def test_polls_that_find_nothing_new_ask_redis_one_thing_each(
     monkeypatch.setattr(jobs_page, "NOTICES_FRESH_SECONDS", 10**10)
     hour = replace(charts.WINDOWS["hour"], tag_seconds=10**10)
     monkeypatch.setitem(charts.WINDOWS, "hour", hour)
+    # Nor is it asked once a second whether shards were added.
+    monkeypatch.setattr(ShardedJobQueue, "follow", lambda _queue: None)
     submit(site)
     page = live()
     asked: list[str] = []

@@ -26,6 +26,7 @@ def test_a_worker_that_was_frozen_stops_what_another_has_begun(system: System) -
     until = system.folder / "until"
     job_id = system.queue.submit("loops", {"until": str(until)})
     system.wait_for_run(job_id)
+    wait_until(lambda: not free_slots(system, frozen.pid), "it has said that it runs the job")
     frozen.send(signal.SIGSTOP)
     awake = system.start(LEASE_SECONDS="1")
     system.wait_for_run(job_id, 2)
@@ -42,6 +43,6 @@ def test_a_worker_that_was_frozen_stops_what_another_has_begun(system: System) -
 
 
 def free_slots(system: System, pid: int) -> bool:
-    """Whether the worker with this pid says that it runs nothing, after it said that it did."""
+    """Whether the worker with this pid says that it runs nothing."""
     [details] = [w.details for w in system.inspector.workers() if w.details["pid"] == pid]
     return details["busy"] == 0
