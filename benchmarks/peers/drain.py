@@ -40,10 +40,10 @@ def drained(one: Arena, jobs: int, processes: int = 1) -> float:
         ended = marks[-1][1]
         if one.peer is OURS:
             wait_until(lambda: _completed(one) == before + jobs, "all jobs succeeded")
-            [(_, ended_ms)] = one.client.zrange(COMPLETED, -1, -1, withscores=True)  # type: ignore
+            [(_, ended_ms)] = one.client.zrange(COMPLETED, -1, -1, withscores=True)
             ended = ended_ms / 1000
     return jobs / (ended - marks[0][1])
 
 
 def _completed(one: Arena) -> int:
-    return one.client.zcard(COMPLETED)  # type: ignore[return-value]
+    return one.client.zcard(COMPLETED)
