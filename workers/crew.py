@@ -33,7 +33,9 @@ SETTLE_WITHIN_SECONDS = 0.005  # finished short jobs wait no longer for company
 
 
 class Crew:
-    """`size` threads, each with a slot. All methods are for the one thread that talks to Redis.
+    """`size` threads, each with a slot. All methods are for the one thread that talks to Redis,
+    but for `hand_over`: those that wait for work may hand over what they claimed for slots that
+    were reserved for it.
 
     `attempt` runs a job to its outcome, and may be interrupted; `interrupted` says what an
     interruption means. Either may answer None: then nothing is settled, and the lease runs out.
@@ -50,6 +52,8 @@ class Crew:
     ) -> None:
         self.slots = [Slot() for _ in range(size)]
         self.unfinished = 0  # handed over and not yet taken back
+        self.reserved = 0  # 1: of the free slots, one is left to who waits for work
+        self._counting = threading.Lock()
         self._bell = bell
         self._attempt = attempt
         self._interrupted = interrupted
@@ -69,12 +73,33 @@ class Crew:
 
     def room(self) -> int:
         """How many more jobs to claim; not above zero: none."""
-        return len(self.slots) + self._buffer() - self.unfinished
+        with self._counting:
+            return len(self.slots) + self._buffer() - self.unfinished - self.reserved
 
-    def hand_over(self, jobs: list[Job]) -> None:
-        self.unfinished += len(jobs)
+    def reserve(self) -> bool:
+        """Leaves a free slot, if there is one, to who waits for work."""
+        with self._counting:
+            self.reserved = self._reservable()
+            return self.reserved > 0
+
+    def unreserve(self) -> None:
+        with self._counting:
+            self.reserved = 0
+
+    def hand_over(self, jobs: list[Job], *, for_reserved: bool = False) -> None:
+        """`for_reserved`: another slot is reserved then, if one is free."""
+        with self._counting:
+            if for_reserved:
+                # Who settles may be waiting already. Before the other number: what is finished
+                # between the two rings once too often, not too seldom.
+                self._ring_below += len(jobs)
+            self.unfinished += len(jobs)
+            if self.reserved:
+                self.reserved = self._reservable()
         for job in jobs:
             self._inbox.put(job)
+        if for_reserved:
+            return
         if jobs and self._last_ended:
             took = min(time.perf_counter() - self._last_ended, REFILL_MAX_SECONDS)
             self._refill_seconds += 0.1 * (took - self._refill_seconds)
@@ -87,7 +112,8 @@ class Crew:
             # Rises at once, falls slowly: a long job among short ones ends the claiming ahead.
             self._mean_seconds = max(seconds, 0.9 * self._mean_seconds + 0.1 * seconds)
             finished.append((job, outcome))
-        self.unfinished -= len(finished)
+        with self._counting:
+            self.unfinished -= len(finished)
         return finished
 
     def take_unbegun(self) -> list[Job]:
@@ -97,7 +123,8 @@ class Crew:
             try:
                 unbegun.append(self._inbox.get_nowait())
             except queues.Empty:
-                self.unfinished -= len(unbegun)
+                with self._counting:
+                    self.unfinished -= len(unbegun)
                 return unbegun
 
     def wait(self, timeout_seconds: float | None = None) -> None:
@@ -106,8 +133,9 @@ class Crew:
         Short jobs are settled in company: when half of those claimed ahead are used up.
         """
         half_used = len(self.slots) + SHORT_JOB_BUFFER // 2
-        in_company = self._are_short and half_used < self.unfinished
-        self._ring_below = half_used if in_company else self.unfinished
+        with self._counting:
+            in_company = self._are_short and half_used < self.unfinished
+            self._ring_below = half_used if in_company else self.unfinished
         # Looked at after the threshold is set: whoever finished before did not ring.
         if self.unfinished - len(self._done) < self._ring_below:
             return
@@ -122,6 +150,9 @@ class Crew:
         for slot in self.slots:
             if job := slot.job:
                 slot.stop(job, reason)
+
+    def _reservable(self) -> int:
+        return min(1, max(0, len(self.slots) - self.unfinished))
 
     @property
     def _are_short(self) -> bool:

@@ -5,24 +5,44 @@ from __future__ import annotations
 import contextlib
 import logging
 import threading
+import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 import redis
 
-from app.queue.connection import connect, unavailable_as_queue_error
+from app.queue.connection import connect
 from app.queue.errors import QueueError, QueueUnavailable
-from app.queue.jobqueue import JobQueue
+from app.queue.job import Job
+from app.queue.jobqueue import JobQueue, Turn
 from app.queue.keys import Keys
 from app.queue.sharded_jobqueue import ShardedJobQueue
+from app.queue.waiting import MarkerWait
 from workers.bell import Bell
 
 log = logging.getLogger(__name__)
 
-# Together the longest that this thread can hang on a server that says nothing any more.
-BLOCK_SECONDS = 5
+# Together the longest that this thread can hang on a server that says nothing any more. An idle
+# worker sends two commands in the first of them.
+BLOCK_SECONDS = 8
 ANSWER_WITHIN_SECONDS = 4
-RETRY_SECONDS = (0.1, 5.0)
+RETRY_SECONDS = (0.1, 1.0)
+END_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Claims:
+    """Lets the thread that waits claim by itself, which saves a job a round trip and a hand-over.
+
+    `wanted` says whether there is a slot for it; `deliver` gets what was claimed and when it was
+    asked for, on the monotonic clock. `give_up`: it can't claim any more.
+    """
+
+    worker: str
+    wanted: Callable[[], bool]
+    deliver: Callable[[Turn, float], None]
+    give_up: Callable[[], None]
 
 
 class Watches:
@@ -35,16 +55,19 @@ class Watches:
         name: str,
         key_of: Callable[[Keys], str],
         bell: Bell,
+        claims: Claims | None = None,
     ) -> None:
         self._queue = queue
-        self._watch = partial(WakeWatch, url=url, name=name, bell=bell)
+        self._watch = partial(WakeWatch, url=url, name=name, bell=bell, claims=claims)
         self._key_of = key_of
         self._watches: list[WakeWatch] = []
         self._taken: list[int] = []
 
-    def stop(self) -> None:
+    def stop(self) -> list[Job]:
+        """Returns the jobs of a claim that was under way. Raises QueueUnavailable."""
         for watch in self._watches:
-            watch.stop()
+            watch.begin_to_stop()
+        return [job for watch in self._watches for job in watch.stop()]
 
     def arm(self) -> None:
         """From now on a marker is wanted, of shards that were added meanwhile as well. Raises
@@ -73,22 +96,27 @@ class Watches:
 
 
 class WakeWatch:
-    """Rings the bell when the marker in `key` appears while armed.
+    """Waits for the marker in `key` while armed. Then it claims a job if that is wanted of it, and
+    goes on as long as it is; else it rings the bell.
 
     A marker that comes when nobody needs it any more is put back: it may be another worker's.
     """
 
-    def __init__(self, queue: JobQueue, url: str, name: str, key: str, bell: Bell) -> None:
+    def __init__(
+        self, queue: JobQueue, url: str, name: str, key: str, bell: Bell, claims: Claims | None
+    ) -> None:
         self._queue = queue
-        self._client: redis.Redis = connect(
+        client: redis.Redis = connect(
             url,
             name=f"{name}-wake",
             timeout_seconds=BLOCK_SECONDS + ANSWER_WITHIN_SECONDS,
             resend=False,
             slot_key=key,
         )
+        self._wait = MarkerWait(queue, client, key, block_seconds=BLOCK_SECONDS)
         self._key = key
         self._bell = bell
+        self._claims = claims
         self._armed = threading.Event()
         self._took = False
         self._stopping = threading.Event()
@@ -97,9 +125,15 @@ class WakeWatch:
     def start(self) -> None:
         self._thread.start()
 
-    def stop(self) -> None:
+    def begin_to_stop(self) -> None:
         self._stopping.set()
         self._armed.set()
+        self._wait.close()
+
+    def stop(self) -> list[Job]:
+        """As that of `Watches`."""
+        self._thread.join(END_SECONDS)
+        return self._wait.unheard(self._claims.worker) if self._claims else []
 
     def arm(self) -> None:
         """From now on a marker is wanted."""
@@ -123,19 +157,37 @@ class WakeWatch:
         while not self._stopping.is_set():
             self._armed.wait()
             try:
-                self._wait_for_marker()
-                delay = RETRY_SECONDS[0]
+                if self._claims and self._claims.wanted():
+                    self._wait_for_job(self._claims)
+                else:
+                    self._wait_for_marker()
             except QueueError as error:
                 log.debug("No marker: %s", error)
                 if not isinstance(error, QueueUnavailable):
-                    self._bell.ring()  # the main thread runs into it as well, and says so
-                self._stopping.wait(delay)
-                delay = min(delay * 2, RETRY_SECONDS[1])
+                    self._leave_it_to_the_main_thread()  # which runs into it as well, and says so
+            except Exception:  # no fault that is known; the thread must stay
+                log.exception("Waiting for a marker failed")
+                self._leave_it_to_the_main_thread()
+            else:
+                delay = RETRY_SECONDS[0]
+                continue
+            self._stopping.wait(delay)
+            delay = min(delay * 2, RETRY_SECONDS[1])
+
+    def _leave_it_to_the_main_thread(self) -> None:
+        if self._claims:
+            self._claims.give_up()
+        self._bell.ring()
+
+    def _wait_for_job(self, claims: Claims) -> None:
+        asked_at = time.monotonic()
+        claims.deliver(self._wait.claim(claims.worker), asked_at)
+        self._armed.clear()
+        if claims.wanted():  # asked afterwards: who wants more arms the watch after having said so
+            self._armed.set()
 
     def _wait_for_marker(self) -> None:
-        with unavailable_as_queue_error():
-            marker = self._client.bzpopmin(self._key, timeout=BLOCK_SECONDS)
-        if not marker:
+        if not self._wait.marker():
             return
         if self._armed.is_set() and not self._stopping.is_set():
             self._armed.clear()

@@ -40,7 +40,7 @@ from workers.journal import Journal, journals, left_behind
 from workers.keeper import Keeper
 from workers.pace import wait_for_turn
 from workers.slot import Cancelled, Interrupted, ShuttingDown, Slot, TimedOut
-from workers.wake import Watches
+from workers.wake import Claims, Watches
 
 log = logging.getLogger(__name__)
 
@@ -167,7 +167,17 @@ class Worker:
             on_stuck=self._on_stuck,
         )
         self._wake = Watches(
-            self._queue, config.server_url, self.name, lambda keys: keys.wake, self._bell
+            self._queue,
+            config.server_url,
+            self.name,
+            lambda keys: keys.wake,
+            self._bell,
+            Claims(
+                self.name,
+                wanted=lambda: self._crew.reserved > 0,
+                deliver=self._deliver,
+                give_up=self._crew.unreserve,
+            ),
         )
         self._stand_in = StandIn(config, self._queue)
         signal.set_wakeup_fd(self._bell.write_end, warn_on_full_buffer=False)
@@ -208,14 +218,24 @@ class Worker:
         claimed = 0
         if finished or wanted > 0:
             claimed = self._settle_and_claim(finished, max(0, wanted), first)
-            if claimed < wanted and not self._stopping:
-                self._wake.arm()
-            else:
-                self._wake.disarm()
+            if not self._stopping:
+                self._wait_for_work(claimed, wanted)
         if self._stopping:
             return
         if not 0 < claimed < wanted or len(self._queue.parts()) == 1:  # else others may have more
             self._crew.wait(TELL_AGAIN_SECONDS if self._untold else None)
+
+    def _wait_for_work(self, claimed: int, wanted: int) -> None:
+        """Who waits for a marker claims for a free slot by itself. Not of several shards: slots
+        that are kept for one would be missing where work is."""
+        if len(self._queue.parts()) > 1:
+            self._crew.unreserve()
+            if claimed < wanted:
+                self._wake.arm()
+            else:
+                self._wake.disarm()
+        elif (claimed < wanted or wanted <= 0) and self._crew.reserve():
+            self._wake.arm()
 
     def _take_finished(self) -> list[Outcome]:
         finished, self._untold = self._untold, []
@@ -225,6 +245,20 @@ class Worker:
             else:
                 self._held.pop(job.lease, None)
         return finished
+
+    def _deliver(self, turn: Turn, asked_at: float) -> None:
+        """In the thread that waits for a marker."""
+        self._claimed = time.monotonic()
+        for job in turn.jobs:
+            job.leased_at = asked_at
+        self._held.update((job.lease, job) for job in turn.jobs)
+        self._crew.hand_over(turn.jobs, for_reserved=True)
+        if turn.more_wait:
+            self._crew.unreserve()
+            self._bell.ring()
+        self._queue.heard(turn)
+        if turn.housekeeping_due:
+            self._stand_in.help_out()
 
     def _settle_and_claim(
         self, finished: list[Outcome], wanted: int, first: int | None = None
@@ -334,7 +368,8 @@ class Worker:
     def _shut_down(self) -> None:
         """Finishes what runs, gives back what was not begun or doesn't end in time."""
         log.info("Stopping: %d jobs in hand", len(self._held))
-        self._give_back(self._crew.take_unbegun())
+        late = self._end_waiting()
+        self._give_back(self._crew.take_unbegun() + late)
         self._settle_until(self._stop_by)
         self._stop_by = time.monotonic() + STOP_GRACE_SECONDS
         self._crew.stop(ShuttingDown)
@@ -344,6 +379,13 @@ class Worker:
         self._give_back([j for j in self._running() if not (j.sending or j.deaths)])
         if self._untold:
             raise QueueUnavailable(f"{len(self._untold)} outcomes are left to the journal.")
+
+    def _end_waiting(self) -> list[Job]:
+        """What was claimed at this moment. While Redis is away nobody knows: leases run out."""
+        try:
+            return self._wake.stop()
+        except QueueUnavailable:
+            return []
 
     def _give_back(self, jobs: list[Job]) -> None:
         if jobs:
@@ -362,11 +404,11 @@ class Worker:
         """The jobs in hand, but for those left to the reaper because they can't be stopped, and
         those that only wait to be told."""
         gone = self._keeper.given_up | {(one.job_id, one.token) for one in self._untold}
-        return [job for job in self._held.values() if job.lease not in gone]
+        return [job for job in list(self._held.values()) if job.lease not in gone]
 
     def _close(self) -> None:
         self._keeper.stop()
-        self._wake.stop()
+        self._end_waiting()
         self._crew.stop(ShuttingDown)  # their processes, if they have some, must not stay
         self._alone.close()
         try:

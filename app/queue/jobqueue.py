@@ -52,6 +52,7 @@ class Turn:
     jobs: list[Job] = field(default_factory=list)
     paused: bool = False
     housekeeping_due: bool = False  # nobody promotes or reaps: the caller should
+    more_wait: bool = False  # as many as were wanted were claimed, and there are others
     era: str = _ONE_SHARD.mark  # the mark of the one that the store has (`layout.py`)
 
 
@@ -239,17 +240,30 @@ class JobQueue:
         args: list[Any] = [worker, nonce or new_nonce(), wanted, self.lease_ms, self.head_start_ms]
         for outcome in outcomes:
             args += (outcome.verb, outcome.job_id, outcome.token, outcome.result, outcome.detail)
-        verdicts, claimed, paused, due, era = self._scripts.call("turn", *args)
+        return self.turn_of(self._scripts.call("turn", *args))
+
+    def claim_command(self, worker: str, count: int, *, nonce: str) -> tuple[Any, ...]:
+        """`claim` as a command to send on a connection of one's own; `turn_of` reads its answer.
+        The server may not know the script (redis.exceptions.NoScriptError)."""
+        args = (worker, nonce, count, self.lease_ms, self.head_start_ms)
+        return self._scripts.command("turn", *args)
+
+    def turn_of(self, answer: list[Any]) -> Turn:
+        verdicts, claimed, paused, due, more, era = answer
         records = iter(claimed)
         jobs = [
             Job.from_record(record, payload)
             for record, payload in zip(records, records, strict=True)
         ]
-        return Turn(verdicts, jobs, bool(paused), bool(due), era)
+        return Turn(verdicts, jobs, bool(paused), bool(due), bool(more), era)
 
     def claim(self, worker: str, count: int = 1, *, nonce: str | None = None) -> list[Job]:
         """The best ranked pending jobs, each with a lease of `lease_ms`."""
         return self.turn(worker, (), count, nonce=nonce).jobs
+
+    def claimed(self, worker: str, nonce: str) -> list[Job]:
+        """What a claim with this nonce claimed, as far as it is still held, and nothing new."""
+        return self.turn(worker, (), -1, nonce=nonce).jobs
 
     def complete(self, job: Job, result: Any = None) -> Verdict:
         """Ends the job as `success`. Raises LeaseLost."""

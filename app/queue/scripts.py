@@ -87,9 +87,7 @@ class Scripts:
 
         Raises QueueUnavailable, QueueFull, ServerUnsuitable, NotReplicated.
         """
-        script = self._loaded.get(name)
-        if script is None:
-            script = self._loaded[name] = self._client.register_script(self._source(name))
+        script = self._script(name)
         with unavailable_as_queue_error():
             if not replicas:
                 return self._call(script, args)
@@ -98,11 +96,24 @@ class Scripts:
             raise NotReplicated("No replica has confirmed it.")
         return answer
 
+    def command(self, name: str, *args: Any) -> tuple[Any, ...]:
+        """The command that runs one script, if the server knows it."""
+        return self._command(self._script(name), args)
+
+    def _script(self, name: str) -> Script:
+        script = self._loaded.get(name)
+        if script is None:
+            script = self._loaded[name] = self._client.register_script(self._source(name))
+        return script
+
+    def _command(self, script: Script, args: Sequence[Any]) -> tuple[Any, ...]:
+        return ("EVALSHA", script.sha, len(self._keys), *self._keys, *args)
+
     def _call(self, script: Script, args: Sequence[Any]) -> Any:
         """As `script` does it, which takes as long again as the rest of a call here."""
-        command: Any = self._client.execute_command
+        execute: Any = self._client.execute_command
         try:
-            return command("EVALSHA", script.sha, len(self._keys), *self._keys, *args)
+            return execute(*self._command(script, args))
         except NoScriptError:
             return script(keys=self._keys, args=args)
 
@@ -114,7 +125,7 @@ class Scripts:
         """
         for _ in range(2):
             pipe: Any = self._client.pipeline(transaction=False)
-            pipe.evalsha(script.sha, len(self._keys), *self._keys, *args)
+            pipe.execute_command(*self._command(script, args))
             pipe.execute_command("WAIT", replicas, REPLICATED_WITHIN_MS)
             answer, confirmed = pipe.execute(raise_on_error=False)
             if not isinstance(answer, NoScriptError):

@@ -167,8 +167,8 @@ class ShardedJobQueue(JobQueue):
         has any. Raises QueueUnavailable when no shard was there of those that had to be asked.
         """
         if self.shards.layout.shards == 1:
-            return self._heard(self.shards.home.turn(worker, outcomes, wanted, nonce=nonce))
-        return self._heard(
+            return self.heard(self.shards.home.turn(worker, outcomes, wanted, nonce=nonce))
+        return self.heard(
             self._turns.turn(worker, outcomes, wanted, nonce or new_nonce(), first=first)
         )
 
@@ -184,7 +184,7 @@ class ShardedJobQueue(JobQueue):
         """As of one shard: presence goes home, and every shard is asked whether work waits."""
         one_shard = self.shards.layout.shards == 1
         ask = self.shards.home if one_shard else self._turns
-        return self._heard(ask.renew(worker, jobs, presence, sending=sending, report=report))
+        return self.heard(ask.renew(worker, jobs, presence, sending=sending, report=report))
 
     def mark_sending(self, job: Job) -> Mark:
         return self._marked(job, lambda queue: queue.mark_sending(job))
@@ -270,7 +270,7 @@ class ShardedJobQueue(JobQueue):
 
     # ── Steps ───────────────────────────────────────────────────────────────────────────────
 
-    def _heard(self, answer: _TurnOrRenewal) -> _TurnOrRenewal:
+    def heard(self, answer: _TurnOrRenewal) -> _TurnOrRenewal:
         """Looks at the layout when a shard has another era than is known."""
         if answer.era and answer.era != self.shards.layout.era.mark:
             self.follow(older_than_seconds=0.0)

@@ -17,7 +17,7 @@ STATUSES: dict[str, Mutant] = {
         'if record.status == "processing" then',
         "if false then",
     ),
-    "a paused queue hands out": ("turn", "paused and 0 or wanted", "wanted"),
+    "a paused queue hands out": ("turn", "paused and 0 or math.max(0, wanted)", "wanted"),
     "what is not due is promoted": (
         "promote",
         '"ZRANGEBYSCORE", PLACE[status], "-inf", integer(now)',

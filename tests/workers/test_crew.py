@@ -72,6 +72,33 @@ def test_there_is_room_for_the_jobs_that_begin_while_more_are_claimed() -> None:
     assert 2 < crew.crew.room() <= 2 + AHEAD_MAX * 2
 
 
+def test_a_free_slot_can_be_left_to_who_waits_for_work() -> None:
+    crew = TestCrew(3, loop_forever)
+    assert crew.crew.reserve()
+    assert crew.crew.room() == 2
+
+    crew.crew.hand_over([make_job(1)], for_reserved=True)
+    assert (crew.crew.reserved, crew.crew.room()) == (1, 1), "the next one's, too"
+
+    crew.crew.hand_over([make_job(2)])
+    assert (crew.crew.reserved, crew.crew.room()) == (1, 0)
+    crew.crew.hand_over([make_job(3)], for_reserved=True)
+    assert (crew.crew.reserved, crew.crew.room()) == (0, 0)
+    assert not crew.crew.reserve()
+    crew.crew.stop(ShuttingDown)
+
+
+def test_waiting_ends_when_a_job_finishes_that_was_handed_over_meanwhile() -> None:
+    crew = TestCrew(1, lambda _job: None)
+    crew.crew.reserve()
+    threading.Timer(0.05, crew.crew.hand_over, [[make_job(1)]], {"for_reserved": True}).start()
+
+    crew.crew.wait(PATIENCE_SECONDS)
+
+    assert crew.crew.take_finished(10)
+    assert crew.crew.room() == 1
+
+
 def test_what_no_thread_has_begun_can_be_taken_back() -> None:
     jobs = [make_job(number) for number in range(1, 5)]
     crew = TestCrew(1, loop_forever)

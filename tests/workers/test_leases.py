@@ -22,7 +22,8 @@ def test_a_job_three_leases_long_runs_once(system: System) -> None:
 
 def test_a_worker_that_was_frozen_stops_what_another_has_begun(system: System) -> None:
     system.start(RETRY, LEASE_SECONDS="1")
-    frozen = system.start(LEASE_SECONDS="1")
+    # No slot is free: what waits for work may claim while the process is frozen.
+    frozen = system.start(LEASE_SECONDS="1", WORKER_CONCURRENCY="1")
     until = system.folder / "until"
     job_id = system.queue.submit("loops", {"until": str(until)})
     system.wait_for_run(job_id)

@@ -2,10 +2,10 @@
 --
 -- The nonce is the token of every lease it makes: with the id it is unique. The same nonce again
 -- hands out the same jobs again, as far as they are still held with it.
--- Returns record and payload of each job, flat.
+-- Returns record and payload of each job, flat, and whether more wait.
 
 local function claim(now, worker, nonce, wanted, lease_ms)
-  local ids = {}
+  local ids, more = {}, false
   local earlier = earlier_answer(nonce)
   if earlier then
     for id in string.gmatch(earlier, "[^,]+") do
@@ -42,14 +42,15 @@ local function claim(now, worker, nonce, wanted, lease_ms)
     if #ids > 0 then
       -- After the lease the reaper has taken back what the worker never heard of.
       remember_answer(nonce, table.concat(ids, ","), integer(lease_ms))
-      if #ids == wanted and redis.call("EXISTS", PLACE.pending) == 1 then
+      more = #ids == wanted and redis.call("EXISTS", PLACE.pending) == 1
+      if more then
         wake()
       end
     end
   end
 
   if #ids == 0 then
-    return {}
+    return {}, false
   end
   local payloads = redis.call("HMGET", JOB_PAYLOAD, unpack(ids))
   local answer = {}
@@ -60,5 +61,5 @@ local function claim(now, worker, nonce, wanted, lease_ms)
       answer[#answer + 1] = payloads[i] or ""
     end
   end
-  return answer
+  return answer, more
 end

@@ -2,8 +2,9 @@
 --
 -- ARGV  worker, nonce, wanted, lease ms, head start ms, then for each outcome: verb, id, token,
 --       result, detail
--- Returns verdicts, claimed (record, payload, …), paused, housekeeping due (1 or 0 each), the mark
--- of the shard's era.
+-- Below zero wanted: what the nonce holds, and nothing new.
+-- Returns verdicts, claimed (record, payload, …), paused, housekeeping due, more wait (1 or 0 each),
+-- the mark of the shard's era.
 
 local function turn(argv)
   local worker, nonce, wanted = argv[1], argv[2], tonumber(argv[3])
@@ -27,11 +28,11 @@ local function turn(argv)
 
   local meta = redis.call("HMGET", META, "paused", "promoted_at", "era")
   local paused = meta[1] == "1"
-  local claimed = {}
-  if wanted > 0 then
+  local claimed, more = {}, false
+  if wanted ~= 0 then
     -- A pause does not take back what this nonce holds: a call sent again must find it.
-    claimed = claim(now, worker, nonce, paused and 0 or wanted, lease_ms)
+    claimed, more = claim(now, worker, nonce, paused and 0 or math.max(0, wanted), lease_ms)
   end
   local due = housekeeping_due(now, lease_ms, meta[2])
-  return { verdicts, claimed, paused and 1 or 0, due and 1 or 0, meta[3] or "0:1" }
+  return { verdicts, claimed, paused and 1 or 0, due and 1 or 0, more and 1 or 0, meta[3] or "0:1" }
 end
