@@ -10,9 +10,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import cached_property, partial
-from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -24,7 +22,7 @@ from app.mail.pacing import Pacing
 from app.queue import outcome as outcomes
 from app.queue.errors import QueueUnavailable
 from app.queue.job import Job
-from app.queue.jobqueue import CLAIM_MAX, Renewal, Turn, new_nonce
+from app.queue.jobqueue import CLAIM_MAX, Renewal, Turn
 from app.queue.opening import Store
 from app.queue.outcome import Outcome
 from app.queue.server_clock import ServerClock
@@ -34,12 +32,12 @@ from workers.asking import Asking
 from workers.attempt import attempt, failed
 from workers.bell import Bell
 from workers.crew import Crew, timeout_of
-from workers.follow_ups import FollowUps, with_follow_ups
+from workers.follow_ups import with_follow_ups
 from workers.housekeeping import StandIn
-from workers.journal import Journal, journals, left_behind
 from workers.keeper import Keeper
 from workers.pace import wait_for_turn
 from workers.slot import Cancelled, Interrupted, ShuttingDown, Slot, TimedOut
+from workers.turns import Turns
 from workers.wake import Claims, Watches
 
 log = logging.getLogger(__name__)
@@ -65,7 +63,6 @@ class Worker:
         self.announce_sending: Callable[[], None] = lambda: None
         self._rng = random.Random()
         self._slots: list[Slot] = []
-        self._untold: list[Outcome] = []  # their shard is away
         self._type_rates = dict(config.job_type_rate)
         if config.mail_domain_rate:
             mailer().pace(Pacing(config.mail_domain_rate, lambda *ask: self._asking.take(*ask)))
@@ -121,7 +118,7 @@ class Worker:
         log.info("Worker %s started, %d at once", self.name, self.config.worker_concurrency)
         code = 0
         try:
-            self._tell_for_the_dead()
+            self._turns.tell_for_the_dead()
             while not self._stopping:
                 self._step()
             self._shut_down()
@@ -134,7 +131,6 @@ class Worker:
 
     def _open(self) -> None:
         config = self.config
-        self._follow_ups = FollowUps(self._queue)
         self._stopping = False
         self._signalled = False
         self._clock = ServerClock(self._queue.now)
@@ -148,7 +144,14 @@ class Worker:
             begin=self._asking.begin,
             began=lambda slot: self._keeper.expect(slot),
         )
-        self._journal = Journal(self._journals, self.name)
+        self._turns = Turns(
+            self._queue,
+            self.name,
+            config.data_dir / "journal",
+            self._bell,
+            more_finished=self._take_finished,
+            stop_by=lambda: self._stop_by if self._stopping else None,
+        )
         self._crew = Crew(
             config.worker_concurrency,
             self._bell,
@@ -186,27 +189,6 @@ class Worker:
         self._crew.start()
         self._keeper.start()
 
-    @property
-    def _journals(self) -> Path:
-        return self.config.data_dir / "journal"
-
-    def _tell_for_the_dead(self) -> None:
-        """What workers on this machine finished while Redis was away, and could not tell."""
-        for path in journals(self._journals):
-            try:
-                with left_behind(path) as outcomes:
-                    for first in range(0, len(outcomes), CLAIM_MAX):
-                        self._tell(outcomes[first : first + CLAIM_MAX], path.stem)
-            except OSError as error:
-                log.error("The journal %s can't be read: %s", path.name, error)
-
-    def _tell(self, outcomes: list[Outcome], worker: str) -> None:
-        turn = self._turn_until_answered(outcomes, 0)
-        for outcome, verdict in zip(outcomes, turn.verdicts, strict=True):
-            if verdict == "away":
-                self._untold.append(outcome)
-            log.warning("Job %d, from the journal of %s: %s", outcome.job_id, worker, verdict)
-
     def _step(self) -> None:
         """Settles what is finished, claims what there is room for, and waits for more."""
         finished = self._take_finished()
@@ -223,7 +205,7 @@ class Worker:
         if self._stopping:
             return
         if not 0 < claimed < wanted or len(self._queue.parts()) == 1:  # else others may have more
-            self._crew.wait(TELL_AGAIN_SECONDS if self._untold else None)
+            self._crew.wait(TELL_AGAIN_SECONDS if self._turns.untold else None)
 
     def _wait_for_work(self, claimed: int, wanted: int) -> None:
         """Who waits for a marker claims for a free slot by itself. Not of several shards: slots
@@ -238,7 +220,7 @@ class Worker:
             self._wake.arm()
 
     def _take_finished(self) -> list[Outcome]:
-        finished, self._untold = self._untold, []
+        finished = self._turns.take_untold()
         for job, outcome in self._crew.take_finished(CLAIM_MAX):
             if outcome:
                 finished.append(with_follow_ups(job, outcome, self._clock.last_known()))
@@ -263,10 +245,11 @@ class Worker:
     def _settle_and_claim(
         self, finished: list[Outcome], wanted: int, first: int | None = None
     ) -> int:
-        turn = self._turn_until_answered(finished, wanted, first)
+        turn = self._turns.take(finished, wanted, first)
+        if wanted:
+            self._claimed = time.monotonic()
         for outcome, verdict in zip(finished, turn.verdicts, strict=True):
             if verdict == "away":
-                self._untold.append(outcome)
                 continue
             self._held.pop((outcome.job_id, outcome.token), None)
             if verdict in ("late", "lost"):
@@ -276,51 +259,6 @@ class Worker:
         self._held.update((job.lease, job) for job in turn.jobs)
         self._crew.hand_over(turn.jobs)
         return len(turn.jobs)
-
-    def _turn_until_answered(
-        self, finished: list[Outcome], wanted: int, first: int | None = None
-    ) -> Turn:
-        """However long Redis is away: what was finished must be told, and is in the journal
-        meanwhile. What else is finished while it waits is added to `finished`.
-
-        The same nonce each time, so that a claim whose answer was lost isn't made twice. Raises
-        QueueUnavailable only when the time to stop is over. Claims nothing more once it stops.
-        """
-        nonce, delay_seconds = new_nonce(), 0.1
-        asked_at = time.monotonic()
-        while True:
-            try:
-                self._queue.ensure_schema()
-                turn = self._turn(finished, wanted, nonce, first)
-            except QueueUnavailable as error:
-                finished += self._take_finished()
-                self._journal.keep(finished)
-                if self._stopping and not finished:
-                    return Turn()
-                if self._stopping and time.monotonic() > self._stop_by:
-                    raise
-                log.warning("Waiting for Redis: %s", error)
-                self._bell.wait(delay_seconds * self._rng.uniform(0.5, 1.0))
-                delay_seconds = min(delay_seconds * 2, 5.0)
-            else:
-                if "away" in turn.verdicts:
-                    pairs = zip(finished, turn.verdicts, strict=True)
-                    self._journal.keep([one for one, verdict in pairs if verdict == "away"])
-                elif not self._untold:
-                    self._journal.clear()
-                if wanted:
-                    self._claimed = time.monotonic()
-                for job in turn.jobs:
-                    job.leased_at = asked_at
-                return turn
-
-    def _turn(self, finished: list[Outcome], wanted: int, nonce: str, first: int | None) -> Turn:
-        ready = self._follow_ups.submit(finished)
-        turn = self._queue.turn(self.name, ready, wanted, nonce=nonce, first=first)
-        if len(ready) == len(finished):
-            return turn
-        said = dict(zip(map(id, ready), turn.verdicts, strict=True))
-        return replace(turn, verdicts=[said.get(id(outcome), "away") for outcome in finished])
 
     # ── In the threads of the crew ──────────────────────────────────────────────────────────
 
@@ -377,8 +315,8 @@ class Worker:
         # Blocked in C code. They can't go on once this process has ended, which is now. Where that
         # may be too late to take back what they did, or can't be known, the lease runs out.
         self._give_back([j for j in self._running() if not (j.sending or j.deaths)])
-        if self._untold:
-            raise QueueUnavailable(f"{len(self._untold)} outcomes are left to the journal.")
+        if self._turns.untold:
+            raise QueueUnavailable(f"{len(self._turns.untold)} outcomes are left to the journal.")
 
     def _end_waiting(self) -> list[Job]:
         """What was claimed at this moment. While Redis is away nobody knows: leases run out."""
@@ -396,14 +334,15 @@ class Worker:
             if finished := self._take_finished():
                 self._settle_and_claim(finished, 0)
             seconds_left = deadline - time.monotonic()
-            if not (self._running() or self._untold) or seconds_left <= 0:
+            if not (self._running() or self._turns.untold) or seconds_left <= 0:
                 return
-            self._crew.wait(min(seconds_left, TELL_AGAIN_SECONDS) if self._untold else seconds_left)
+            again_in = TELL_AGAIN_SECONDS if self._turns.untold else seconds_left
+            self._crew.wait(min(seconds_left, again_in))
 
     def _running(self) -> list[Job]:
         """The jobs in hand, but for those left to the reaper because they can't be stopped, and
         those that only wait to be told."""
-        gone = self._keeper.given_up | {(one.job_id, one.token) for one in self._untold}
+        gone = self._keeper.given_up | {(one.job_id, one.token) for one in self._turns.untold}
         return [job for job in list(self._held.values()) if job.lease not in gone]
 
     def _close(self) -> None:

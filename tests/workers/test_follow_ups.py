@@ -5,26 +5,25 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import pytest
 import redis
 
-from app.config import Config
 from app.jobs import job_type, registry
 from app.queue import outcome as outcomes
 from app.queue.errors import QueueFull, QueueUnavailable
 from app.queue.job import Job, Priority
 from app.queue.jobqueue import JobQueue, Turn
 from app.queue.outcome import Outcome
+from app.queue.sharded_jobqueue import ShardedJobQueue
 from app.queue.submission import NewJob, Submitted
 from tests.api.conftest import source_for_fakeredis
 from tests.workers.crews import make_job
 from workers.bell import Bell
-from workers.crew import Crew
 from workers.follow_ups import FollowUps, with_follow_ups
 from workers.journal import Journal, journals, left_behind
-from workers.worker_base import Worker
+from workers.turns import Turns
 
 
 @pytest.fixture
@@ -177,17 +176,21 @@ class AwayTheFirstTime:
             raise QueueUnavailable("gone")
 
 
-def test_an_outcome_is_told_only_when_what_follows_is_submitted(
-    config: Config, tmp_path: Path
-) -> None:
-    worker, queue = Worker(config), AwayTheFirstTime()
-    vars(worker)["_queue"] = queue
-    worker._follow_ups = FollowUps(cast(JobQueue, queue))
-    worker._crew = Crew(0, Bell(), attempt=never, interrupted=never, began=never)
-    worker._journal = Journal(tmp_path, "w1")
-    worker._bell, worker._stopping = Bell(), False
+def make_turns(queue: AwayTheFirstTime, folder: Path) -> Turns:
+    return Turns(
+        cast(ShardedJobQueue, queue),
+        "w1",
+        folder,
+        Bell(),
+        more_finished=list,
+        stop_by=lambda: None,
+    )
 
-    turn = worker._turn_until_answered([ended(event())], 0)
+
+def test_an_outcome_is_told_only_when_what_follows_is_submitted(tmp_path: Path) -> None:
+    queue = AwayTheFirstTime()
+
+    turn = make_turns(queue, tmp_path).take([ended(event())], 0)
 
     assert turn.verdicts == ["ok"]
     assert queue.asked == ["submit", "submit", "turn", "submit", "turn"]
@@ -202,25 +205,13 @@ class OneShardAway(AwayTheFirstTime):
         return Turn(["away" if outcome.job_id % 2 else "ok" for outcome in told])
 
 
-def test_what_can_not_be_told_stays_in_the_journal_whatever_else_is(
-    config: Config, tmp_path: Path
-) -> None:
-    worker = Worker(config)
-    vars(worker)["_queue"] = queue = OneShardAway()
-    worker._follow_ups = FollowUps(cast(JobQueue, queue))
-    worker._crew = Crew(0, Bell(), attempt=never, interrupted=never, began=never)
-    worker._journal = Journal(tmp_path, "w1")
-    worker._held, worker._stopping = {}, False
+def test_what_can_not_be_told_stays_in_the_journal_whatever_else_is(tmp_path: Path) -> None:
+    turns = make_turns(OneShardAway(), tmp_path)
     odd, even = Outcome(7, "t", "complete"), Outcome(8, "t", "complete")
 
-    worker._settle_and_claim([odd, even], 0)
-    worker._settle_and_claim([even], 0)
+    turns.take([odd, even], 0)
+    turns.take([even], 0)
 
-    assert worker._untold == [odd]
-    assert worker._take_finished() == [odd]
+    assert turns.take_untold() == [odd]
     [line] = (tmp_path / "w1.jsonl").read_text().splitlines()
     assert '"job_id": 7' in line
-
-
-def never(*_: Any) -> None:
-    raise AssertionError
