@@ -12,8 +12,7 @@ import logging.config
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from typing import Any
 
@@ -57,15 +56,19 @@ def settings(level: str, log_format: str, secrets: Iterable[str] = ()) -> dict[s
     }
 
 
-@contextmanager
-def concerning(**fields: Any) -> Iterator[None]:
+class concerning:  # noqa: N801 (used like a function)
     """Adds these fields to every line logged inside, in this thread; those that are None not."""
-    said = {name: value for name, value in fields.items() if value is not None}
-    token = _concern.set({**_concern.get(), **said})
-    try:
-        yield
-    finally:
-        _concern.reset(token)
+
+    __slots__ = ("_said", "_token")
+
+    def __init__(self, **fields: Any) -> None:
+        self._said = {name: value for name, value in fields.items() if value is not None}
+
+    def __enter__(self) -> None:
+        self._token = _concern.set({**_concern.get(), **self._said})
+
+    def __exit__(self, *_error: object) -> None:
+        _concern.reset(self._token)
 
 
 def request_id() -> str | None:

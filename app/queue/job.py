@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+import msgspec
+
 from app.queue.summary import unpack_summary
 
 
@@ -67,6 +69,35 @@ TRANSITIONS: dict[str, tuple[frozenset[Status], frozenset[Status]]] = {
 DELETABLE = frozenset(Status) - {Status.PROCESSING}
 
 
+class _Record(msgspec.Struct):
+    """What `Job_map` holds of a job, as far as it is of interest here. Times in milliseconds."""
+
+    id: int
+    job_type: str
+    priority: Priority
+    created_at: float
+    status: Status
+    picked_at: float | None = None
+    completed_at: float | None = None
+    retry_count: int = 0
+    last_error: str | None = None
+    run_at: float | None = None
+    max_retries: int | None = None
+    tags: str = ""
+    worker: str | None = None
+    result: str = ""  # JSON
+    attempts: int = 0
+    deaths: int = 0
+    cancel_requested: bool = False
+    sending: bool = False
+    token: str | None = None
+    unconfirmed: bool = False
+    request_id: str | None = None
+
+
+_decode = msgspec.json.Decoder(_Record).decode
+
+
 @dataclass(slots=True)
 class Job:
     """One job as Redis keeps it. Times are seconds since the epoch, to the millisecond."""
@@ -110,39 +141,39 @@ class Job:
 
     @classmethod
     def from_record(cls, record_json: str, payload: str = "", summary: str | None = None) -> Job:
-        """Reads a record of `Job_map` (JSON with times in integer milliseconds).
+        """Reads a record of `Job_map`, JSON.
 
-        `summary` is the job's entry in `Job_summary`, if it has one.
+        `summary` is the job's entry in `Job_summary`, if it has one. Raises ValueError when that
+        is no record of a job.
         """
-        record: dict[str, Any] = json.loads(record_json)
-        get = record.get
+        record = _decode(record_json)
         title, people = unpack_summary(summary) if summary else (None, ())
-        tags, result = get("tags"), get("result")
+        # By position: names would take as long as all the rest.
         return cls(
-            id=int(record["id"]),
-            job_type=record["job_type"],
-            payload=payload,
-            priority=Priority(record["priority"]),
-            created_at=record["created_at"] / 1000,
-            status=Status(record["status"]),
-            picked_at=_seconds(get("picked_at")),
-            completed_at=_seconds(get("completed_at")),
-            retry_count=get("retry_count", 0),
-            last_error=get("last_error"),
-            run_at=_seconds(get("run_at")),
-            max_retries=get("max_retries"),
-            tags=tuple(tags.split(",")) if tags else (),
-            worker=get("worker"),
-            result=json.loads(result) if result else None,
-            attempts=get("attempts", 0),
-            deaths=get("deaths", 0),
-            cancel_requested=bool(get("cancel_requested")),
-            sending=bool(get("sending")),
-            token=get("token"),
-            unconfirmed=bool(get("unconfirmed")),
-            title=title,
-            people=people,
-            request_id=get("request_id"),
+            record.id,
+            record.job_type,
+            payload,
+            record.priority,
+            record.created_at / 1000,
+            record.status,
+            _seconds(record.picked_at),
+            _seconds(record.completed_at),
+            record.retry_count,
+            record.last_error,
+            _seconds(record.run_at),
+            record.max_retries,
+            tuple(record.tags.split(",")) if record.tags else (),
+            record.worker,
+            json.loads(record.result) if record.result else None,
+            record.attempts,
+            record.deaths,
+            record.cancel_requested,
+            record.sending,
+            record.token,
+            record.unconfirmed,
+            title,
+            people,
+            record.request_id,
         )
 
 
@@ -173,5 +204,5 @@ def backoff_ms(
     return max(floor, int((rng or random).uniform(0, ceiling)))
 
 
-def _seconds(milliseconds: int | None) -> float | None:
+def _seconds(milliseconds: float | None) -> float | None:
     return None if milliseconds is None else milliseconds / 1000
