@@ -27,7 +27,9 @@ SHORT_JOB_BUFFER = 150
 # ones: what a killed worker had done and not told is done again.
 LOSS_BORNE = 0.03
 ROUND_TRIPS_AHEAD = 3
-AHEAD_MAX = 1  # for each slot: what a worker holds when it is killed waits for its leases to end
+# But never more than a slot does in so long: what a worker holds when it is killed waits for its
+# leases to end.
+AHEAD_SECONDS = 0.01
 REFILL_MAX_SECONDS = 0.005  # a server that is slower than that for once is no reason to hoard
 SETTLE_WITHIN_SECONDS = 0.005  # finished short jobs wait no longer for company
 
@@ -164,7 +166,8 @@ class Crew:
         loss = self._refill_seconds / self._mean_seconds
         if loss <= LOSS_BORNE:
             return 0
-        return math.ceil(min(AHEAD_MAX, ROUND_TRIPS_AHEAD * loss) * len(self.slots))
+        for_each = min(ROUND_TRIPS_AHEAD * loss, AHEAD_SECONDS / self._mean_seconds)
+        return math.ceil(for_each * len(self.slots))
 
     # ── In the threads ──────────────────────────────────────────────────────────────────────
 

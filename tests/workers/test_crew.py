@@ -10,7 +10,7 @@ import pytest
 from app.queue.job import Job
 from tests.workers.crews import TestCrew, loop_forever, make_job
 from tests.workers.processes import PATIENCE_SECONDS
-from workers.crew import AHEAD_MAX, SHORT_JOB_BUFFER
+from workers.crew import AHEAD_SECONDS, SHORT_JOB_BUFFER
 from workers.slot import ShuttingDown
 
 
@@ -69,7 +69,7 @@ def test_there_is_room_for_the_jobs_that_begin_while_more_are_claimed() -> None:
         if crew.crew.room() > 2:
             break
 
-    assert 2 < crew.crew.room() <= 2 + AHEAD_MAX * 2
+    assert 2 < crew.crew.room() <= 2 + 2 * AHEAD_SECONDS / 0.005
 
 
 def test_a_free_slot_can_be_left_to_who_waits_for_work() -> None:
