@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
-import secrets
 import signal
-import socket
 import time
 
 from app.config import Config
@@ -16,9 +14,9 @@ from app.queue.opening import Store
 from app.queue.server_clock import ServerClock
 from workers.bell import Bell
 from workers.housekeeping import House
+from workers.presence import Presence, new_name
 from workers.startup import run
 from workers.wake import Watches
-from workers.worker_base import VERSION
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +25,7 @@ class RetryWorker:
     """Rounds of housekeeping: at once when something is due, else every few seconds."""
 
     def __init__(self, config: Config) -> None:
-        self.name = f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(2)}"
+        self.name = new_name()
         self._queue = Store(config, name=f"mailroom-{self.name}").queue
         self._housekeeper = House(config, self._queue)
         self._bell = Bell()
@@ -35,8 +33,7 @@ class RetryWorker:
             self._queue, config.server_url, self.name, lambda keys: keys.wake_due, self._bell
         )
         self._stopping = False
-        self._clock = ServerClock(self._queue.now)
-        self._started = time.monotonic()
+        self._who = Presence("retry", self._queue, ServerClock(self._queue.now))
         self._say_at = 0.0
 
     def run(self) -> int:
@@ -66,16 +63,7 @@ class RetryWorker:
         if now < self._say_at:
             return
         self._say_at = now + self._queue.lease_ms / 1000 / 4
-        self._clock.now()  # or what follows would be this machine's time
-        presence = {
-            "role": "retry",
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "version": VERSION,
-            "heartbeat_seconds": self._queue.lease_ms / 4000,
-            "started_at": self._clock.moment(self._started),
-        }
-        self._queue.renew(self.name, [], presence)
+        self._queue.renew(self.name, [], self._who.facts())
 
     def _leave(self) -> None:
         self._wake.stop()

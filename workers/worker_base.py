@@ -5,9 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import random
-import secrets
 import signal
-import socket
 import time
 from collections.abc import Callable
 from functools import cached_property, partial
@@ -36,13 +34,13 @@ from workers.follow_ups import with_follow_ups
 from workers.housekeeping import StandIn
 from workers.keeper import Keeper
 from workers.pace import wait_for_turn
+from workers.presence import Presence, new_name
 from workers.slot import Cancelled, Interrupted, ShuttingDown, Slot, TimedOut
 from workers.turns import Turns
 from workers.wake import Claims, Watches
 
 log = logging.getLogger(__name__)
 
-VERSION = "0.1.0"
 STOP_GRACE_SECONDS = 1.0  # for jobs that are interrupted at shutdown
 TELL_AGAIN_SECONDS = 0.5  # while a shard is away
 STOPPED = "The worker was stopped."
@@ -59,7 +57,7 @@ class Worker:
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.name = f"{socket.gethostname()[:32]}-{os.getpid()}-{secrets.token_hex(2)}"
+        self.name = new_name()
         self.announce_sending: Callable[[], None] = lambda: None
         self._rng = random.Random()
         self._slots: list[Slot] = []
@@ -134,7 +132,7 @@ class Worker:
         self._stopping = False
         self._signalled = False
         self._clock = ServerClock(self._queue.now)
-        self._started = time.monotonic()
+        self._who = Presence("main", self._queue, self._clock)
         self._claimed: float | None = None
         self._held: dict[tuple[int, str], Job] = {}  # claimed and not yet settled
         self._bell = Bell()
@@ -376,18 +374,12 @@ class Worker:
 
     def _presence(self) -> dict[str, object]:
         running = [job for slot in self._crew.slots if (job := slot.job)]
-        self._clock.now()  # or what follows would be this machine's time
-        moment = self._clock.moment
-        return {
-            "role": "main",
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "version": VERSION,
-            "heartbeat_seconds": self._queue.lease_ms / 4000,
+        facts = self._who.facts()
+        claimed_at = None if self._claimed is None else self._clock.moment(self._claimed)
+        return facts | {
             "concurrency": len(self._crew.slots),
             "busy": len(running),
-            "started_at": moment(self._started),
-            "claimed_at": None if self._claimed is None else moment(self._claimed),
+            "claimed_at": claimed_at,
             "breaker": breaker(),
             "jobs": [
                 {"id": job.id, "job_type": job.job_type, "picked_at": job.picked_at}
