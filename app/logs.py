@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
+from functools import lru_cache
 from typing import Any
 
 from app.log_secrets import Masks
@@ -120,13 +121,17 @@ class TextFormatter(MaskingFormatter):
         text = line.replace("\n", "\\n")
         if record.exc_info:
             text += "\n" + self.masks(self.formatException(record.exc_info))
-        return _CONTROL.sub(_escaped, text)
+        return text if text.isprintable() else _CONTROL.sub(_escaped, text)
 
 
 def _iso_time(seconds: float) -> str:
+    return f"{_iso_second(int(seconds))}.{int(seconds * 1000) % 1000:03d}Z"
+
+
+@lru_cache(maxsize=2)
+def _iso_second(seconds: int) -> str:
     # UTC: machines of one deployment may be in several zones.
-    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
-    return f"{whole}.{int(seconds * 1000) % 1000:03d}Z"
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from app.log_secrets import Masks
 
@@ -50,3 +52,16 @@ def test_what_only_looks_alike_stays(text: str) -> None:
 def test_a_stranger_s_text_can_not_make_it_slow(part: str) -> None:
     """Each pattern is linear; a quadratic one would take hours."""
     assert Masks(["xyzzy-plugh"])(part * 200_000)
+
+
+_PIECES = (
+    *("mr_0123abcd_", "9f9f9f", "WHSEC_", "whsec_aGk=", "scrypt:1:2:3$", "s", "://", "ann:pw", "@"),
+    *("Authorization", "cookie", ": ", "=", "password", "PassWord", "passphrase", "secret", "x"),
+    *("token", "credential", "api", "private", "key", "_", "-", '"', "'", " ", "\n", "hunter22"),
+)
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=8).map("".join))
+def test_a_line_is_only_passed_over_where_no_pattern_finds_anything(text: str) -> None:
+    """A text that is not ASCII is always looked through."""
+    assert Masks()(f"é\n{text}") == f"é\n{Masks()(text)}"
