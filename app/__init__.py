@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import redis
-    from flask import Flask, Response
+    from flask import Flask
 
     from app.config import Config
     from app.queue.jobqueue import JobQueue
@@ -23,23 +23,6 @@ _WITHOUT_STORE = frozenset(
         *("login.log_in", "login.try_to_log_in", "login.log_out"),
     }
 )
-
-SECURITY_HEADERS = (
-    (
-        "Content-Security-Policy",
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-        "connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; "
-        "frame-ancestors 'none'",
-    ),
-    ("X-Content-Type-Options", "nosniff"),
-    ("Referrer-Policy", "same-origin"),
-    ("Cross-Origin-Opener-Policy", "same-origin"),
-    ("Cross-Origin-Resource-Policy", "same-origin"),
-)
-
-
-# A year without a plain request to this name (RFC 6797).
-HSTS_SECONDS = 31_536_000
 
 
 def create_app(
@@ -68,6 +51,7 @@ def create_app(
     from app.queue.suppressions import Suppressions
     from app.requests import LoggedRequests
     from app.security import register as register_security
+    from app.security.headers import SecureHeaders
 
     config = config or Config.load()
     try:
@@ -105,8 +89,7 @@ def create_app(
     register_security(app, config, client)
     app.before_request(_ensure_schema)
     register_cli(app)
-    app.after_request(_secure)
-    app.wsgi_app = LoggedRequests(app.wsgi_app)  # type: ignore[assignment, method-assign]
+    app.wsgi_app = LoggedRequests(SecureHeaders(app.wsgi_app))  # type: ignore[assignment, method-assign]
     return app
 
 
@@ -118,19 +101,3 @@ def _ensure_schema() -> None:
         queue: JobQueue = current_app.extensions["queue"]
         queue.ensure_schema()
         queue.follow()
-
-
-def _secure(response: Response) -> Response:
-    from flask import request
-
-    if request.is_secure:  # our own TLS, or the proxy's word; over plain HTTP it means nothing
-        response.headers.setdefault("Strict-Transport-Security", f"max-age={HSTS_SECONDS}")
-    # Looked through once: `setdefault` does it for each.
-    there = {name.lower() for name, _ in response.headers}
-    for name, value in SECURITY_HEADERS:
-        if name.lower() not in there:  # a mail in its frame has a policy of its own
-            response.headers.add(name, value)
-    # Static files may be kept, and asked about.
-    if "cache-control" not in there or response.cache_control.no_cache is None:
-        response.headers["Cache-Control"] = "no-store"
-    return response

@@ -13,9 +13,10 @@ import redis
 from flask import Flask
 from flask.testing import FlaskClient
 
-from app import SECURITY_HEADERS, create_app
+from app import create_app
 from app.config import Config
 from app.queue.errors import QueueFull, ServerUnsuitable
+from app.security.headers import SECURITY_HEADERS
 
 SUBMIT = "/api/process_query"
 BODIES = ("/api/process_query", "/api/jobs/batch")
