@@ -115,6 +115,9 @@ class ShardedJobQueue(JobQueue):
 
     def follow(self, older_than_seconds: float = LAYOUT_SECONDS) -> None:
         """Hears of shards that were added, by asking home now and then."""
+        if self.shards.is_known_since(older_than_seconds):
+            self._tell()
+            return
         try:
             with self.shards.asking(0):
                 self.shards.refresh(older_than_seconds)

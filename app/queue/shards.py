@@ -57,12 +57,16 @@ class Shards:
         """As far as is known; before the store was asked, what the settings want."""
         return self._layout or Layout((Era(0, self.wanted),))
 
+    def is_known_since(self, seconds: float) -> bool:
+        """Whether the layout was read within so long."""
+        return self._layout is not None and self._monotonic() - self._read_at < seconds
+
     def refresh(self, older_than_seconds: float = 0.0) -> bool:
         """Reads the layout anew, where what is known is older. True: it has changed.
 
         Raises QueueUnavailable.
         """
-        if self._layout and self._monotonic() - self._read_at < older_than_seconds:
+        if self.is_known_since(older_than_seconds):
             return False
         layout = self.home.layout()
         if len(layout.eras) > 1:

@@ -110,7 +110,8 @@ def _read_little() -> None:
 
 def _api_key(scope: Need) -> ApiKey | None:
     keys: ApiKeys = current_app.extensions["api_keys"]
-    scheme, _, text = request.headers.get("Authorization", "").partition(" ")
+    given: str = request.environ.get("HTTP_AUTHORIZATION", "")
+    scheme, _, text = given.partition(" ")
     if scheme.lower() != "bearer":
         if not _asks_nothing_of_callers(keys):
             raise KeyNeeded
@@ -148,4 +149,6 @@ def _person() -> Person:
 
 def _connection() -> dict[str, str]:
     """What the request says of where it comes from, before any proxy's word was believed."""
-    return {**request.environ, **request.environ.get("werkzeug.proxy_fix.orig", {})}
+    environ = request.environ
+    before: dict[str, str] | None = environ.get("werkzeug.proxy_fix.orig")
+    return {**environ, **before} if before else environ

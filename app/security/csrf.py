@@ -22,28 +22,34 @@ log = logging.getLogger(__name__)
 def register(app: Flask) -> None:
     # As long as the session: a dashboard stays open for days.
     app.config["WTF_CSRF_TIME_LIMIT"] = None
-    app.before_request(_refuse_other_sites)
+    # Looked at below, where it matters: not for each call of the API.
+    app.config["WTF_CSRF_CHECK_DEFAULT"] = False
     protect = CSRFProtect(app)
-    protect.exempt(app.blueprints["api"])
+
+    def guard() -> None:
+        """Raises CSRFError; in the API ApiRefused, 403."""
+        if request.method in SAFE_METHODS:
+            return
+        is_api = request.blueprint == "api"
+        if not is_of_this_site():
+            if is_api:
+                raise ApiRefused(403, "Requests from pages of other sites are refused")
+            raise CSRFError("The form was sent by a page of another site.")
+        if not is_api and app.config["WTF_CSRF_ENABLED"]:
+            protect.protect(apply_exemptions=True)
+
+    app.before_request(guard)
     app.register_error_handler(CSRFError, _refused)
-
-
-def _refuse_other_sites() -> None:
-    """Raises CSRFError; in the API ApiRefused, 403."""
-    if request.method in SAFE_METHODS or is_of_this_site():
-        return
-    if request.blueprint == "api":
-        raise ApiRefused(403, "Requests from pages of other sites are refused")
-    raise CSRFError("The form was sent by a page of another site.")
 
 
 def is_of_this_site() -> bool:
     """Whether a page of our own, or no page at all, sent the request."""
-    site = request.headers.get("Sec-Fetch-Site")
+    environ = request.environ
+    site = environ.get("HTTP_SEC_FETCH_SITE")
     if site is not None:
         return site in ("same-origin", "none")
     # An old browser, or plain HTTP to another machine.
-    origin = request.headers.get("Origin")
+    origin = environ.get("HTTP_ORIGIN")
     return origin is None or urlsplit(origin).netloc == request.host
 
 
