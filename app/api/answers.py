@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 from flask import Response
 
@@ -35,7 +36,18 @@ def answer(
 
 def json_response(body: dict[str, Any], code: int = 200) -> Response:
     # ASCII: a result or an SMTP reply may hold what UTF-8 can't.
-    return Response(json.dumps(body) + "\n", code, mimetype="application/json")
+    return _Json(json.dumps(body) + "\n", code, content_type="application/json")
+
+
+class _Json(Response):
+    """One text that is there already: no relative location, nothing to stream or to close, which
+    Werkzeug would look for."""
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        if environ["REQUEST_METHOD"] == "HEAD":
+            return super().__call__(environ, start_response)
+        start_response(self.status, self.headers.to_wsgi_list())
+        return cast(list[bytes], self.response)
 
 
 def job_data(job: Job, configured_max_retries: int | None) -> dict[str, Any]:

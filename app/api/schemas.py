@@ -20,6 +20,10 @@ DELAY_MAX_SECONDS = 5 * 365 * 86_400
 RUN_AT_MAX_SECONDS = 4_102_444_800
 RUN_AT_YEARS = (1970, 2099)
 PAGE_MAX = 10**9
+JOB_TYPE_MAX_CHARS = 100
+
+
+_as_text = json.JSONEncoder(ensure_ascii=False).encode
 
 
 class Number(fields.Field[float]):
@@ -58,7 +62,7 @@ class Payload(fields.Field[str]):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         if isinstance(value, dict):
-            return json.dumps(value, ensure_ascii=False)
+            return _as_text(value)
         if isinstance(value, str):
             return value
         raise ValidationError("Must be a JSON object, or a string that holds JSON.")
@@ -130,13 +134,35 @@ def _length(low: int, high: int, what: str) -> validate.Length:
 class Submission(Schema):
     """One job to submit."""
 
-    job_type = fields.String(required=True, validate=_length(1, 100, "characters"))
+    job_type = fields.String(required=True, validate=_length(1, JOB_TYPE_MAX_CHARS, "characters"))
     payload = Payload(required=True)
     priority = fields.String(load_default=Priority.LOW.value, validate=_one_of(Priority))
     delay_seconds = Number(validate=_between(0, DELAY_MAX_SECONDS))
     run_at = Instant()
     max_retries = WholeNumber(validate=_between(0, RETRIES_MAX))
     tags = fields.List(Tag(), validate=_length(0, TAGS_MAX, "tags"))
+
+
+def is_plain(body: dict[str, Any]) -> bool:
+    """Whether it has a type and a payload, as they must be, and nothing else: nearly every one,
+    for which `plain_fields` answers what `Submission` would, in a tenth of the time."""
+    if len(body) != 2:
+        return False
+    job_type = body.get("job_type")
+    return (
+        type(job_type) is str
+        and 1 <= len(job_type) <= JOB_TYPE_MAX_CHARS
+        and type(body.get("payload")) in (str, dict)
+    )
+
+
+def plain_fields(body: dict[str, Any]) -> dict[str, Any]:
+    payload = body["payload"]
+    return {
+        "job_type": body["job_type"],
+        "payload": payload if type(payload) is str else _as_text(payload),
+        "priority": Priority.LOW.value,
+    }
 
 
 class Batch(Schema):

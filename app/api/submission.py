@@ -11,7 +11,7 @@ from marshmallow import ValidationError
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from app.api.errors import ApiError, InvalidFields, by_field
-from app.api.schemas import Batch, Submission
+from app.api.schemas import Batch, Submission, is_plain, plain_fields
 from app.jobs import InvalidPayload, Summary, UnknownJobType, find, strict_json
 from app.queue.job import Priority
 from app.queue.submission import NewJob
@@ -19,6 +19,7 @@ from app.queue.submission import NewJob
 BODY_MAX_BYTES = 16 * 1024 * 1024
 # What a payload without attachments may have; with them, only the body's size counts.
 PAYLOAD_MAX_BYTES = 1024 * 1024
+JSON = "application/json"
 IDEMPOTENCY_HEADER = "Idempotency-Key"
 _IDEMPOTENCY_KEY = re.compile(r"[ -~]{1,255}")
 
@@ -44,7 +45,7 @@ class BodyTooLarge(ApiError):
 
 def read_body(request: Request) -> dict[str, Any]:
     """The request's JSON object. Raises ApiError 400, 413, 415 or 422."""
-    if request.mimetype != "application/json":
+    if request.content_type != JSON and request.mimetype != JSON:
         raise ApiError(415, "The Content-Type must be application/json")
     # Without a Content-Length, Flask stops reading there and says nothing: one byte more tells.
     request.max_content_length = BODY_MAX_BYTES + 1
@@ -81,7 +82,8 @@ def read_job(body: Any, idempotency_key: str | None, request_id: str | None = No
     fields, errors = _load(body)
     summary = Summary()
     if "job_type" in fields:
-        summary, job_type_errors = _check_payload(fields["job_type"], fields.get("payload"))
+        asked = body["payload"] if isinstance(body.get("payload"), dict) else None
+        summary, job_type_errors = _check_payload(fields["job_type"], fields.get("payload"), asked)
         errors |= job_type_errors
     if "delay_seconds" in fields and "run_at" in fields:
         errors["run_at"] = ["Give either run_at or delay_seconds."]
@@ -129,6 +131,8 @@ def _load(body: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """The valid fields, and what is wrong with the others."""
     if not isinstance(body, dict):
         return {}, {"job": ["Must be a JSON object."]}
+    if is_plain(body):
+        return plain_fields(body), {}
     try:
         return _SUBMISSION.load(body), {}
     except ValidationError as error:
@@ -137,8 +141,11 @@ def _load(body: Any) -> tuple[dict[str, Any], dict[str, Any]]:
         return {name: value for name, value in valid.items() if name not in errors}, errors
 
 
-def _check_payload(name: str, payload: str | None) -> tuple[Summary, dict[str, Any]]:
-    """The job's summary, and what is wrong with its type or payload."""
+def _check_payload(
+    name: str, payload: str | None, asked: dict[str, Any] | None
+) -> tuple[Summary, dict[str, Any]]:
+    """The job's summary, and what is wrong with its type or payload. `asked`: the same as an
+    object, where it came as one and so was read strictly already."""
     try:
         job_type = find(name)
     except UnknownJobType as error:
@@ -148,7 +155,8 @@ def _check_payload(name: str, payload: str | None) -> tuple[Summary, dict[str, A
     if payload is None:
         return Summary(), {}
     try:
-        return job_type.summarize(job_type.validate(payload)), {}
+        data = job_type.validate(payload) if asked is None else job_type.check(asked)
+        return job_type.summarize(data), {}
     except InvalidPayload as error:
         # What concerns the payload as a whole stands under its own name there.
         whole = set(error.errors) == {"payload"}

@@ -93,6 +93,10 @@ class JobType:
             data = strict_json.loads(payload) if strict else json.loads(payload)
         except (ValueError, RecursionError) as error:
             raise InvalidPayload({"payload": [f"Must be JSON. {error}"]}) from None
+        return self.check(data)
+
+    def check(self, data: Any) -> Any:
+        """As `validate`, of a payload that was read already."""
         if self.schema is None:
             return data
         try:
