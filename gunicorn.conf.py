@@ -2,6 +2,8 @@
 
 import sys
 
+from gunicorn.glogging import Logger
+
 from app.config import Config, ConfigError
 from app.logs import settings
 from app.security.exposure import check_start
@@ -31,5 +33,14 @@ logconfig_dict = settings(_config.log_level, _config.log_format, _config.secrets
     "loggers": {"gunicorn.error": {"level": loglevel.upper(), "handlers": [], "propagate": True}},
 }
 accesslog = None
+
+
+class logger_class(Logger):  # noqa: N801  gunicorn's name for the setting
+    """Writes no line for a request: app/requests.py does. Without this one would be made all the
+    same, and thrown away, for there is a `logconfig_dict`."""
+
+    access_log_enabled = False
+
+
 max_requests = 0
 preload_app = False
