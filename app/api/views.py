@@ -45,7 +45,7 @@ def process_query() -> Response:
     if isinstance(job, ApiError):
         raise job
     with charged(1) as not_new:
-        [submitted] = queue().submit_many([job])
+        submitted = queue().submit_one(job)
         if isinstance(submitted, IdempotencyConflict):
             raise submitted
         if not submitted.created:

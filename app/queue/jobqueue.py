@@ -144,6 +144,11 @@ class JobQueue:
             answers += self.submit_step(packed[first : first + SUBMIT_MAX])
         return answers
 
+    def submit_one(self, job: NewJob) -> Submitted | IdempotencyConflict:
+        """As `submit_many`; threads of a web process that come at the same time share a call, and
+        what it raises (`together.py`)."""
+        return self.submit_many([job])[0]
+
     def submit_each(
         self, jobs: Sequence[NewJob]
     ) -> list[Submitted | IdempotencyConflict | QueueUnavailable]:

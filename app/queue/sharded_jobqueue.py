@@ -27,7 +27,8 @@ from app.queue.repairing import RepairStep
 from app.queue.sharded_submission import submit_each_to_shards, submit_to_shards
 from app.queue.sharded_turns import ShardedTurns
 from app.queue.shards import Shards
-from app.queue.submission import NewJob, Submitted, pack
+from app.queue.submission import NewJob, Packed, Submitted, pack
+from app.queue.together import Answer, Together
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ class ShardedJobQueue(JobQueue):
         self._on_change = on_change
         self._told = shards.expected
         self._turns = ShardedTurns(shards)
+        self._together = Together(self._submit_packed)
         self._layout_checked = False
         self._unchecked: set[int] = set()
 
@@ -66,13 +68,18 @@ class ShardedJobQueue(JobQueue):
         self._tell()
         return answers
 
+    def submit_one(self, job: NewJob) -> Submitted | IdempotencyConflict:
+        answer = self._together.submit((job, pack(job)))
+        if isinstance(answer, QueueUnavailable):
+            raise answer
+        return answer
+
     def submit_each(
         self, jobs: Sequence[NewJob]
     ) -> list[Submitted | IdempotencyConflict | QueueUnavailable]:
         if self.shards.layout.shards == 1:
             return [*self.submit_many(jobs)]
-        answers = submit_each_to_shards(self.shards, [(job, pack(job)) for job in jobs])
-        self._tell()
+        answers = self._submit_packed([(job, pack(job)) for job in jobs])
         errors = [answer for answer in answers if isinstance(answer, QueueUnavailable)]
         if errors and len(errors) == len(answers):
             raise errors[0]
@@ -272,6 +279,11 @@ class ShardedJobQueue(JobQueue):
         return self.shards.all
 
     # ── Steps ───────────────────────────────────────────────────────────────────────────────
+
+    def _submit_packed(self, jobs: Sequence[Packed]) -> list[Answer]:
+        answers = submit_each_to_shards(self.shards, jobs)
+        self._tell()
+        return answers
 
     def heard(self, answer: _TurnOrRenewal) -> _TurnOrRenewal:
         """Looks at the layout when a shard has another era than is known."""

@@ -76,7 +76,7 @@ def pack(job: NewJob) -> tuple[Any, ...]:
         job.priority.value,
         job.payload,
         due,
-        "" if job.max_retries is None else job.max_retries,
+        "" if job.max_retries is None else str(int(job.max_retries)),
         ",".join(job.tags),
         digest,
         fingerprint,
@@ -135,6 +135,9 @@ def _check(job: NewJob) -> None:
         job.payload.encode()
     except UnicodeEncodeError:
         raise InvalidJob("payload", "must not hold lone surrogates") from None
+    # Everything here is checked before it is sent: a job must not spoil a call for others in it.
+    if not (job.request_id or "").isascii():
+        raise InvalidJob("request_id", "ASCII is allowed")
 
 
 def _fingerprint(job: NewJob) -> str:

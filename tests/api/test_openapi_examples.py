@@ -163,7 +163,7 @@ def provoked(app: Flask, http: FlaskClient, submit: Submit) -> Iterator[tuple[in
     yield 413, http.post(path, data=too_large, content_type="application/json")
     yield 415, http.post(path, data="{}")
     yield 422, http.post(path, json=job | {"priority": "urgent"})
-    with patch.object(queue, "submit_many", side_effect=QueueUnavailable("away")):
+    with patch.object(queue, "submit_one", side_effect=QueueUnavailable("away")):
         yield 503, http.post(path, json=job)
     keys, rate = app.extensions["api_keys"], app.extensions["request_rate"]
     _, key = keys.create("shop", scopes=["read"], by="tests", now=1.0)

@@ -126,7 +126,7 @@ def test_a_server_that_refuses_is_503_without_its_reason(
     def refuse(jobs: object) -> None:
         raise error
 
-    monkeypatch.setattr(app.extensions["queue"], "submit_many", refuse)
+    monkeypatch.setattr(app.extensions["queue"], "submit_one", refuse)
 
     response = app.test_client().post(SUBMIT, json={"job_type": "web_noop", "payload": {}})
 
