@@ -451,7 +451,7 @@ _READERS: dict[str, Callable[[Env, str], Any]] = {
     "log_level": _choice("INFO", "DEBUG", "INFO", "WARNING", "ERROR"),
     "log_format": _choice("text", "text", "json"),
     "web_workers": _number(2, 1, 64, int),
-    "web_threads": _number(4, 1, 256, int),
+    "web_threads": _number(8, 1, 256, int),
     "redis_url": _url,
     "redis_host": _text(),
     "redis_port": _number(6379, 1, 65535, int),
