@@ -34,8 +34,11 @@ _PARTS = {
     "turn": ("complete", "fail", "release", "claim"),
     "page": ("buckets", "groups", "estimate", "search", "window", "rows"),
     "entries": ("rows",),
-    "slice": ("buckets", "groups", "estimate", "search", "window", "around", "ordered"),
-    "ranks": ("buckets", "groups", "ordered", "since"),
+    "slice": (
+        *("buckets", "groups", "ordered", "since", "before"),
+        *("estimate", "search", "window", "around"),
+    ),
+    "ranks": ("buckets", "groups", "ordered", "since", "before"),
     "retry": ("retry_job",),
     "cancel": ("cancel_job",),
     "delete": ("delete_job",),

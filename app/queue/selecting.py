@@ -2,9 +2,11 @@
 
 A job's `Spot` says where it stands among the jobs of all shards. The page begins where `offset`
 spots come before it; how many of these are in which shard is searched for: each shard shows the
-spots around a guess, and where these don't settle it, each tells how many of its jobs come before
-the others' guesses, which narrows the search and says where to guess next. Usually that is one or
-two guesses; each third is halfway, so that the search ends after some dozens at the worst.
+spots around a guess. Where these don't settle it, they tell how close together the spots of each
+shard are, so about where the page begins, and each shard shows what it has around that same place.
+Usually one of the two is enough. Where it isn't, each tells how many of its jobs come before
+others' guesses, which narrows the search and says where to guess next; each third is halfway, so
+that the search ends after some dozens at the worst.
 """
 
 from __future__ import annotations
@@ -13,29 +15,17 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Any, Protocol
+from typing import Protocol
 
-# Compares as jobs are ordered upwards: 0 or 1, for those without the value that is sorted by stand
-# last in either direction; the value; then 0, the id, 0, or, in a tie that its shard does not put
-# in order of ids, 1, the shard, the rank there. Behind that id and shard, for those who read it.
-Spot = tuple[int, Any, int, int, int, int, int]
-Range = tuple[int, int]
+from app.queue.places import Places
+from app.queue.spots import Range, Slice, Spot
 
 MARGIN = 200  # spots that are shown on either side of a guess: what another guess would cost
+REACH = 400  # the same around a place, which is worth more: a batch of jobs has one time
+WIDTH_MAX = 700  # spots that are shown of each shard where it is certain that the page begins there
+FEW = 20
+PLACES_MAX = 3  # that are looked at after each guess
 GUESSES_MAX = 100  # only a list that changes all the time takes so many
-
-
-@dataclass(frozen=True, slots=True)
-class Slice:
-    """What a shard shows of its `total` spots: those from rank `first` on, as the page has them."""
-
-    total: int
-    first: int
-    spots: list[Spot]
-
-    def nearest(self, rank: int) -> int:
-        """The rank nearest to this one of those that are shown."""
-        return max(self.first, min(rank, self.first + len(self.spots) - 1))
 
 
 class Shards(Protocol):
@@ -44,8 +34,11 @@ class Shards(Protocol):
     def slices(self, ranges: Sequence[Range]) -> list[Slice]:
         """The spots from the first rank of a range up to the second, but at least the last one."""
 
+    def around(self, spot: Spot, first: int, last: int) -> list[Slice]:
+        """The same, the range counted from where this spot stands, or would."""
+
     def ranks(self, spots: Sequence[Spot]) -> list[list[int]]:
-        """How many of its jobs come before each of these spots, which are other shards'."""
+        """How many of its jobs come before each of these spots, its own not in a tie."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +47,10 @@ class _Point:
 
     below: int
     of: Sequence[int]
+
+    @classmethod
+    def at(cls, of: Sequence[int]) -> _Point:
+        return cls(sum(of), of)
 
 
 def select(
@@ -80,25 +77,51 @@ def select(
                 (max(0, part.total - (total - offset)), part.total + MARGIN) for part in slices
             ]
             continue
-        top = high or _Point(total, [part.total for part in slices])
+        fair = [offset * part.total // total for part in slices]
+        far = max(MARGIN, offset // count // 4)
+        if step == 1 and max(abs(a - b) for a, b in zip(fair, guess, strict=True)) > far:
+            guess, ranges = fair, _around(fair, offset, limit)
+            continue
+        points = []
+        places = Places(slices, guess, offset, descending=descending)
+        for _ in range(PLACES_MAX):
+            place = places.next()
+            if place is None:
+                break
+            around = shards.around(place, -REACH, REACH + limit)
+            page, is_settled = _page(around, offset, limit, descending)
+            if is_settled:
+                return page, sum(part.total for part in around)
+            places.learn(place, around)
+            points.append(_Point.at([part.rank for part in around]))
+        top = high or _Point.at([part.total for part in slices])
         weights = [b - a for a, b in zip(low.of, top.of, strict=True)]
-        for point in _points(shards, slices, guess, weights, descending):
+        points += _points(shards, slices, guess, weights, descending)
+        for point in points:
             if point.below <= offset:
                 low = max(low, point, key=lambda one: one.below)
             elif high is None or point.below < high.below:
                 high = point
-        top = high or _Point(total, [part.total for part in slices])
+        top = high or _Point.at([part.total for part in slices])
         share = 1 / 2 if step % 3 == 0 else (offset - low.below) / max(1, top.below - low.below)
         guess = [
             min(offset, a + round((b - a) * share)) for a, b in zip(low.of, top.of, strict=True)
         ]
-        ranges = _around(guess, offset, limit)
+        ranges = _between(low, top, limit) or _around(guess, offset, limit)
     return page, total
 
 
 def _around(guess: Sequence[int], offset: int, limit: int) -> list[Range]:
     # No page reaches further than it would if all that comes before it lay in one shard.
     return [(max(0, rank - MARGIN), min(rank + MARGIN, offset) + limit) for rank in guess]
+
+
+def _between(low: _Point, high: _Point, limit: int) -> list[Range] | None:
+    """All that lies between two places before which and after which the page begins, unless that
+    is too much; and a few more, for those that come and go meanwhile."""
+    if not all(0 <= b - a <= WIDTH_MAX for a, b in zip(low.of, high.of, strict=True)):
+        return None
+    return [(max(0, a - FEW), b + limit + FEW) for a, b in zip(low.of, high.of, strict=True)]
 
 
 def _page(
@@ -138,6 +161,8 @@ def _points(
     counts = shards.ranks([spots[i] for i in owners])
     points = []
     for n, owner in enumerate(owners):
-        of = [ranks[i] if i == owner else counts[i][n] for i in range(len(slices))]
-        points.append(_Point(sum(of), of))
+        of = [part[n] for part in counts]
+        if spots[owner][2]:
+            of[owner] = ranks[owner]  # only its place tells how many of a tie come before it
+        points.append(_Point.at(of))
     return points

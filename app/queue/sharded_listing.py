@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any
 
 from app.queue.asking import ask
 from app.queue.candidates import in_order
@@ -14,12 +12,8 @@ from app.queue.connection import unavailable_as_queue_error
 from app.queue.job import Job
 from app.queue.listing import Listing, is_in_order, sources_of, with_bounds
 from app.queue.query import JobQuery, Page, Source
-from app.queue.selecting import Range, Slice, Spot, select
-
-_TIMES = ("created_at", "picked_at", "completed_at")
-_TEXTS = ("status", "job_type", "priority")
-_BEYOND = 2**53  # above every id
-_RETRIES_UNIT = 2**43  # as in `lua/_prelude.lua`
+from app.queue.selecting import select
+from app.queue.sharded_spots import ShardedSpots
 
 
 class ShardedListing:
@@ -47,7 +41,7 @@ class ShardedListing:
             return self._page_from_candidates(query, sources, with_payload)
         source = sources[0] if sources else None
         spots, total = select(
-            _Shards(self._listings, query, source),
+            ShardedSpots(self._listings, query, source),
             len(self._listings),
             query.offset,
             query.limit,
@@ -97,96 +91,6 @@ class ShardedListing:
         )
         found = {job.id: job for part in parts for job in part}
         return [found[job_id] for job_id, _ in places if job_id in found]
-
-
-@dataclass(frozen=True, slots=True)
-class _Shards:
-    """The jobs of a query: those of its filters, or, of `source`, those that it leads to."""
-
-    listings: Sequence[Listing]
-    query: JobQuery
-    source: Source | None
-
-    def slices(self, ranges: Sequence[Range]) -> list[Slice]:
-        return ask([partial(self._slice, i, *wanted) for i, wanted in enumerate(ranges)])
-
-    def ranks(self, spots: Sequence[Spot]) -> list[list[int]]:
-        return ask([partial(self._ranks, i, spots) for i in range(len(self.listings))])
-
-    def _slice(self, shard: int, first: int, last: int) -> Slice:
-        answer = self._call(shard, "slice", first, last)
-        total, first, parts = answer
-        spots: list[Spot] = []
-        for part in parts:
-            of_group = (
-                self._scored(shard, part[1])
-                if len(part) == 2
-                else self._spots(shard, first + len(spots), *part)
-            )
-            of_group.sort(reverse=self.query.descending)
-            spots += of_group
-        return Slice(total, first, spots)
-
-    def _scored(self, shard: int, ids_and_scores: str) -> list[Spot]:
-        numbers = list(map(int, ids_and_scores.split()))
-        ids, scores = numbers[::2], numbers[1::2]
-        if self.query.sort == "retry_count":
-            scores = [score // _RETRIES_UNIT for score in scores]
-        side = int(self.query.descending)  # as below: these have a value
-        return [
-            (side, score, 0, job_id, 0, job_id, shard)
-            for job_id, score in zip(ids, scores, strict=True)
-        ]
-
-    def _spots(
-        self, shard: int, first: int, value: str, ids: str, values: str, ties: str
-    ) -> list[Spot]:
-        read = str if self.query.sort in _TEXTS else int
-        numbers = list(map(int, ids.split()))
-        given = list(map(int, values.split())) if values else [read(value or 0)] * len(numbers)
-        # Jobs without a time are last in both directions.
-        lacks_value = self.query.sort in _TIMES and not values
-        side = int(lacks_value != self.query.descending)
-        if "1" not in ties:
-            return [
-                (side, one, 0, number, 0, number, shard)
-                for one, number in zip(given, numbers, strict=True)
-            ]
-        sign = -1 if self.query.descending else 1
-        return [
-            (side, one, 1, shard, sign * rank, number, shard)
-            if tied == "1"
-            else (side, one, 0, number, 0, number, shard)
-            for rank, (one, number, tied) in enumerate(
-                zip(given, numbers, ties, strict=True), first
-            )
-        ]
-
-    def _ranks(self, shard: int, spots: Sequence[Spot]) -> list[int]:
-        arguments: list[Any] = []
-        for side, value, tied, _, _, job_id, owner in spots:
-            lacks_value = self.query.sort in _TIMES and side != self.query.descending
-            arguments += [
-                "" if lacks_value else value,
-                _BEYOND if tied else job_id,
-                int(owner > shard),
-            ]
-        counts: list[int] = self._call(shard, "ranks", *arguments)
-        return counts
-
-    def _call(self, shard: int, script: str, *arguments: Any) -> Any:
-        query, source = self.query, self.source
-        return self.listings[shard].scripts.call(
-            script,
-            query.status or "",
-            query.job_type or "",
-            query.priority or "",
-            source.kind if source else "",
-            source.name if source else "",
-            query.sort,
-            int(query.descending),
-            *arguments,
-        )
 
 
 def share_out(look: int, sizes: Sequence[int]) -> list[int]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import random
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import pytest
 
-from app.queue.selecting import GUESSES_MAX, Range, Slice, Spot, select
+from app.queue.selecting import GUESSES_MAX, select
+from app.queue.spots import Range, Slice, Spot
 
 
 class Lists:
@@ -27,6 +29,12 @@ class Lists:
         assert asked[1] - asked[0] <= 1000
         first = max(0, min(asked[0], len(spots) - 1))
         return Slice(len(spots), first, spots[first : asked[1]])
+
+    def around(self, spot: Spot, first: int, last: int) -> list[Slice]:
+        ranks = [self._rank(own, spot) for own in self.lists]
+        ranges = [(rank + first, rank + last) for rank in ranks]
+        parts = [self._slice(*both) for both in zip(self.lists, ranges, strict=True)]
+        return [replace(part, rank=rank) for part, rank in zip(parts, ranks, strict=True)]
 
     def ranks(self, spots: Sequence[Spot]) -> list[list[int]]:
         return [[self._rank(own, spot) for spot in spots] for own in self.lists]

@@ -1,4 +1,5 @@
--- Where a time of creation stands among the ids of one shard. A part of `ranks`.
+-- Where a time of creation stands among the ids of one shard. A part of `ranks` and
+-- `slice`.
 --
 -- Within a shard ids are in order of creation, and no index has the times, so this looks at records.
 -- Ids that are gone, or another shard's, are passed over, so that each look narrows the search,

@@ -1,12 +1,16 @@
 -- Some ranks of one shard in the order of a sort: where they would stand among other shards' jobs.
 --
--- ARGV  as `ordered` takes them; the first rank and the one after the last, at most 1,000 of them
+-- ARGV  as `ordered` takes them; the first rank and the one after the last, at most 1,000 of them.
+--       Where a value, an id and "1" or "0" follow, as `before` takes them, the two count from the
+--       rank at which that would stand
 -- Returns how many jobs there are, the first rank that is answered (beyond the end: that of the last
 -- job), and for each group a list of texts. Either, of a scored group, "" and then ids and scores in
 -- turn. Or the value that all of the jobs are sorted by; their ids; their values, where each has its
--- own; and "1" for each that stands in a tie out of order (see `window`), else "0", or "". These are
+-- own (by time of creation, ids and times of some of them); and "1" for each that stands in a tie out of order (see `window`), else "0", or "". These are
 -- in order only where there is such a tie: else the caller sorts faster. Some jobs around are shown
--- too.
+-- too. Last, how many jobs come before what is counted from (0 without it).
+
+local CREATED_STRIDE = 16
 
 local function slice(argv)
   local sort, descending = argv[6], argv[7] == "1"
@@ -17,6 +21,11 @@ local function slice(argv)
   local all, total = ordered(argv), 0
   for _, group in ipairs(all) do
     total = total + group.size
+  end
+  local from_rank = 0
+  if argv[10] then
+    from_rank = before(argv, all)(argv[10], tonumber(argv[11]), argv[12] == "1")
+    first, last = from_rank + first, from_rank + last
   end
   first = math.max(0, math.min(first, total - 1))
 
@@ -32,13 +41,26 @@ local function slice(argv)
     return ids, {}, {}
   end
 
+  -- Ids and their times of creation in turn, of some jobs. Records are dear to read, and in between
+  -- times rise with the ids.
   local function created(ids)
-    local values = {}
-    for i, text in ipairs(redis.call("HMGET", JOB_MAP, unpack(ids))) do
-      local _, at = string.find(text or "", '"created_at":', 1, true) -- faster than a pattern
-      values[i] = at and string.match(string.sub(text, at + 1, at + 16), "^%d+") or "0"
+    local rising, some, answer = {}, {}, {}
+    for i, id in ipairs(ids) do
+      rising[i] = tonumber(id)
     end
-    return values
+    table.sort(rising)
+    for i = 1, #rising, CREATED_STRIDE do
+      some[#some + 1] = integer(rising[i])
+    end
+    some[#some + 1] = integer(rising[#rising])
+    for i, text in ipairs(redis.call("HMGET", JOB_MAP, unpack(some))) do
+      local _, at = string.find(text or "", '"created_at":', 1, true) -- faster than a pattern
+      if at then
+        answer[#answer + 1] = some[i]
+        answer[#answer + 1] = string.match(string.sub(text, at + 1, at + 16), "^%d+")
+      end
+    end
+    return table.concat(answer, " ")
   end
 
   -- What all jobs of a group have, or nothing.
@@ -55,14 +77,14 @@ local function slice(argv)
     if descending then
       low, high = group.size - to, group.size - from
     end
-    -- Times of creation are read from records: of no more than was asked for.
-    if not group.entries and sort ~= "created_at" then
+    if not group.entries then
       local found, below, below_end = around(group, low, high)
       local shown_from = found and (descending and group.size - below_end or below)
       if found and group.scored then
         return { "", table.concat(found, " ") }, shown_from
       elseif found then
-        return { value_of(group), table.concat(found, " "), "", "" }, shown_from
+        local values = sort == "created_at" and created(found) or ""
+        return { value_of(group), table.concat(found, " "), values, "" }, shown_from
       end
     end
     local upwards, scores, disorder = ids_of(group, low, high)
@@ -77,26 +99,26 @@ local function slice(argv)
         values[i] = integer(scores[id])
       end
     end
-    if sort == "created_at" then
-      values = created(ids)
-    end
     return {
-      value_of(group), table.concat(ids, " "), table.concat(values, " "), table.concat(ties),
+      value_of(group),
+      table.concat(ids, " "),
+      sort == "created_at" and created(ids) or table.concat(values, " "),
+      table.concat(ties),
     }, from
   end
 
-  local parts, before = {}, 0
+  local parts, passed = {}, 0
   for _, group in ipairs(all) do
-    local from = math.max(first - before, 0)
-    local to = math.min(last - before, group.size)
+    local from = math.max(first - passed, 0)
+    local to = math.min(last - passed, group.size)
     if from < to then
       local part, part_first = answer(group, from, to)
       if #parts == 0 then
-        first = before + part_first
+        first = passed + part_first
       end
       parts[#parts + 1] = part
     end
-    before = before + group.size
+    passed = passed + group.size
   end
-  return { total, first, parts }
+  return { total, first, parts, from_rank }
 end
