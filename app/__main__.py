@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 
-from app.config import Config, ConfigError, without_password
+from app.config import Config, ConfigError
 from app.embedded import SERVER_LOG, ServerNotFound
 from app.env_file import unknown_settings
 from app.queue.errors import QueueUnavailable, ServerUnsuitable
 from app.queue.opening import Store
 from app.security.exposure import check_password
+from app.settings.server_url import without_password
 from app.supervisor.checks import StartFailed, check_server, reachable_host
 from app.supervisor.inbox import SignalInbox
 from app.supervisor.parent_death import ParentWatch, signal_at_parent_death

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from app.config import Config, ConfigError, _private_folder, without_password
+from app.config import Config, ConfigError
+from app.settings.embedded_socket import private_folder
+from app.settings.server_url import without_password
 
 ROOT = Path(__file__).parents[1]
 NAMES = [field.name.upper() for field in fields(Config)]
@@ -59,13 +61,15 @@ def test_sample_env_is_all_comments_so_that_a_copy_changes_nothing() -> None:
 
 
 def test_only_config_reads_the_environment() -> None:
-    readers = [
-        path.relative_to(ROOT).as_posix()
+    texts = {
+        path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
         for folder in ("app", "workers")
         for path in (ROOT / folder).rglob("*.py")
-        if re.search(r"\bos\.environ\b|\bgetenv\b|\benvirons\b", path.read_text(encoding="utf-8"))
-    ]
-    assert readers == ["app/config.py"]
+    }
+    reading = r"\bos\.environ\b|\bgetenv\b|\bEnv\("
+    assert [path for path, text in texts.items() if re.search(reading, text)] == ["app/config.py"]
+    named = [path for path, text in texts.items() if re.search(r"\benvirons\b", text)]
+    assert {path for path in named if not path.startswith("app/settings/")} == {"app/config.py"}
 
 
 def test_a_setting_left_empty_means_the_default(load: Load) -> None:
@@ -290,7 +294,7 @@ def test_a_socket_folder_that_others_could_write_into_is_refused(tmp_path: Path)
     link.symlink_to(tmp_path)
     for folder in (open_to_all, link):
         with pytest.raises(ConfigError, match="DATA_DIR"):
-            _private_folder(folder)
+            private_folder(folder)
 
 
 def test_a_password_is_not_printed() -> None:

@@ -12,11 +12,11 @@ from typing import Any, TypeVar
 
 from marshmallow import Schema, ValidationError
 
-from app.config import per_second
 from app.jobs import strict_json
 from app.queue.job import Job
 from app.queue.outcome import Outcome
 from app.queue.submission import NewJob
+from app.settings.rates import per_second
 
 log = logging.getLogger(__name__)
 

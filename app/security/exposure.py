@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from app.config import Config, ConfigError, is_loopback
+from app.config import Config, ConfigError
 from app.queue.connection import connect
 from app.queue.errors import QueueError
 from app.security.api_keys import ApiKeys
+from app.settings.servers import is_loopback
 
 # A proxy sets one of these; whom it lets through, we can't know.
 _FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_VIA")
