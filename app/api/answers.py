@@ -9,8 +9,8 @@ from typing import Any, cast
 from flask import Response
 
 from app.jobs import UnknownJobType, find
-from app.queue.inspector import WorkerInfo
 from app.queue.job import Attempt, Job
+from app.queue.worker_info import WorkerInfo
 
 PROCESSED = "Query processed successfully"
 RETRIEVED = "Job logs retrieved successfully"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from app.queue.inspector import WorkerInfo
+from app.queue.worker_info import WorkerInfo
 
 DEAD_AFTER_PATIENCES = 4
 

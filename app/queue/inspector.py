@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import redis
 
+from app.queue.attempts import attempt_from_line, success_from_record
 from app.queue.connection import unavailable_as_queue_error
+from app.queue.counters import by_type, last_minutes, minute_from_counters, sum_by_event
 from app.queue.errors import JobNotFound
 from app.queue.job import Attempt, Job, Priority, Status
 from app.queue.keys import Keys
@@ -25,9 +25,14 @@ from app.queue.listing import (
 from app.queue.scripts import Scripts, script_source
 from app.queue.series import Histogram, Minute
 from app.queue.walking import walk
+from app.queue.worker_info import (
+    WorkerInfo,
+    alive_main_workers,
+    open_breakers,
+    workers_since,
+)
 
 __all__ = [
-    "EVENTS",
     "LIMIT_MAX",
     "LOOK_MAX",
     "LOOK_USUALLY",
@@ -37,51 +42,9 @@ __all__ = [
     "JobQuery",
     "Minute",
     "Page",
-    "WorkerInfo",
 ]
 
-# What the counters count.
-EVENTS = (
-    "submitted",
-    "succeeded",
-    "failed",
-    "permanently_failed",
-    "retried",
-    "cancelled",
-    "deleted",
-    "trimmed",
-    "trimmed_permanently_failed",
-    "released",
-    "died",
-    "late",
-    "lost",
-    "unconfirmed",
-)
-DURATIONS = ("wait", "run")  # counted beside the events, by length instead of job type
 WORKER_LISTED_MS = 15 * 60_000
-WORKER_ALIVE_SECONDS = 30.0
-SERIES_MINUTES_MAX = 24 * 60
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerInfo:
-    """What a worker last said of itself. Times are seconds since the epoch."""
-
-    name: str
-    last_seen_at: float
-    details: dict[str, Any] = field(default_factory=dict)  # host, pid, version, concurrency, …
-
-    @property
-    def patience_seconds(self) -> float:
-        """How long it may say nothing. One with a long lease speaks seldom: two of its own
-        heartbeats are no silence."""
-        said = self.details.get("heartbeat_seconds")  # which may be anything
-        heartbeat = said if isinstance(said, int | float) else 0.0
-        return max(WORKER_ALIVE_SECONDS, 2 * heartbeat)
-
-    def is_alive(self, now: float) -> bool:
-        """Whether it spoke lately. `now` in seconds since the epoch."""
-        return now - self.last_seen_at <= self.patience_seconds
 
 
 class Inspector:
@@ -123,8 +86,8 @@ class Inspector:
             record, lines = pipe.execute()
         if record is None:
             raise JobNotFound(job_id)
-        finished = [_attempt_from_line(line) for line in (lines or "").split("\n") if line]
-        return finished + _success_from_record(Job.from_record(record))
+        finished = [attempt_from_line(line) for line in (lines or "").split("\n") if line]
+        return finished + success_from_record(Job.from_record(record))
 
     def page(self, query: JobQuery, *, with_payload: bool = False) -> Page:
         """The jobs on one page, exact at any offset; none beyond the end."""
@@ -200,7 +163,7 @@ class Inspector:
                 pipe.hgetall(self.keys.stats_minute(number))
             counters = pipe.execute()
         return [
-            _minute_from_counters(number, found)
+            minute_from_counters(number, found)
             for number, found in zip(numbers, counters, strict=True)
         ]
 
@@ -224,14 +187,14 @@ class Inspector:
             "counts": counts,
             "total": sum(counts.values()),
             "paused": bool(paused),
-            "totals": _sum_by_event(since_beginning),
-            "by_type": _by_type(since_beginning),
-            "last_minute": _sum_by_event(last_minute),
+            "totals": sum_by_event(since_beginning),
+            "by_type": by_type(since_beginning),
+            "last_minute": sum_by_event(last_minute),
             "oldest_pending_seconds": self._oldest_pending_seconds(now_ms),
             "workers_alive": len(alive),
             "slots": sum(worker.details.get("concurrency", 0) for worker in alive),
             "slots_busy": sum(worker.details.get("busy", 0) for worker in alive),
-            "breakers": _open_breakers(alive),
+            "breakers": open_breakers(alive),
             "revision": int(revision or 0),
         }
 
@@ -268,7 +231,7 @@ class Inspector:
         Each `{"worker": name, "reason": text, "since": seconds since the epoch,
         "next_probe_at": the same}`.
         """
-        return _open_breakers(self._alive_since(self._now_ms()))
+        return open_breakers(self._alive_since(self._now_ms()))
 
     def revision(self) -> int:
         """Rises with every change. One Redis command."""
@@ -296,83 +259,7 @@ class Inspector:
 
     def _workers_since(self, since_ms: int) -> list[WorkerInfo]:
         with unavailable_as_queue_error():
-            seen = self._client.zrangebyscore(self.keys.workers, since_ms, "+inf", withscores=True)
-            names = [name for name, _ in seen]
-            said = self._client.mget([self.keys.worker(name) for name in names]) if names else []
-        # A worker that ended in order, or was silent for long, has no details left.
-        found = [
-            WorkerInfo(name, seen_ms / 1000, json.loads(details))
-            for (name, seen_ms), details in zip(seen, said, strict=True)
-            if details is not None
-        ]
-        return sorted(found, key=lambda worker: worker.name)
+            return workers_since(self._client, self.keys, since_ms)
 
     def _alive_since(self, now_ms: int) -> list[WorkerInfo]:
-        """Main workers."""
-        found = self._workers_since(now_ms - WORKER_LISTED_MS)
-        return [w for w in found if w.details.get("role") == "main" and w.is_alive(now_ms / 1000)]
-
-
-def last_minutes(count: int, now_ms: int) -> range:
-    """So many minutes since the epoch, up to the current one; `SERIES_MINUTES_MAX` at most."""
-    last = now_ms // 60_000
-    return range(last - max(1, min(count, SERIES_MINUTES_MAX)) + 1, last + 1)
-
-
-def _open_breakers(workers: list[WorkerInfo]) -> list[dict[str, Any]]:
-    return [
-        {"worker": worker.name, **breaker}
-        for worker in workers
-        if isinstance(breaker := worker.details.get("breaker"), dict)
-    ]
-
-
-def _attempt_from_line(line: str) -> Attempt:
-    entry: dict[str, Any] = json.loads(line)
-    start = entry.get("start")
-    return Attempt(
-        number=int(entry["n"]),
-        started_at=None if start is None else start / 1000,
-        ended_at=entry["end"] / 1000,
-        worker=entry.get("worker"),
-        outcome=entry["outcome"],
-        error=entry.get("error"),
-        smtp_code=entry.get("code"),
-    )
-
-
-def _success_from_record(job: Job) -> list[Attempt]:
-    # A success writes no line of its own: the record says all of it.
-    if job.status != Status.SUCCESS or job.completed_at is None:
-        return []
-    return [Attempt(job.attempts, job.picked_at, job.completed_at, job.worker, "success")]
-
-
-def _sum_by_event(counters: dict[str, str]) -> dict[str, int]:
-    """Sums `event:job_type` → count over the job types; every event is there."""
-    sums = dict.fromkeys(EVENTS, 0)
-    for name, count in counters.items():
-        event = name.partition(":")[0]
-        if event not in DURATIONS:
-            sums[event] = sums.get(event, 0) + int(count)
-    return sums
-
-
-def _minute_from_counters(number: int, counters: dict[str, str]) -> Minute:
-    if not counters:
-        return Minute(number * 60.0, dict.fromkeys(EVENTS, 0))
-    return Minute(
-        at=number * 60.0,
-        counts=_sum_by_event(counters),
-        wait=Histogram.from_counters("wait", counters),
-        run=Histogram.from_counters("run", counters),
-    )
-
-
-def _by_type(counters: dict[str, str]) -> dict[str, dict[str, int]]:
-    types: dict[str, dict[str, int]] = {}
-    for name, count in sorted(counters.items()):
-        event, _, job_type = name.partition(":")
-        if event not in DURATIONS:
-            types.setdefault(job_type, {})[event] = int(count)
-    return types
+        return alive_main_workers(self._workers_since(now_ms - WORKER_LISTED_MS), now_ms)

@@ -10,11 +10,13 @@ from itertools import chain, islice
 from typing import Any
 
 from app.queue.asking import ask
-from app.queue.inspector import Inspector, WorkerInfo, last_minutes
+from app.queue.counters import last_minutes
+from app.queue.inspector import Inspector
 from app.queue.job import Attempt, Job, Priority, Status
 from app.queue.query import LIMIT_MAX, JobQuery, Page
 from app.queue.series import Histogram, Minute
 from app.queue.sharded_listing import ShardedListing
+from app.queue.worker_info import WorkerInfo
 
 # So many times more tags of each shard than asked for: one may be rarer in some than in others.
 TAGS_OVER = 4

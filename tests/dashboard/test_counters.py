@@ -3,7 +3,8 @@ from __future__ import annotations
 from flask.testing import FlaskClient
 
 from app.dashboard.counters import counters
-from app.queue.inspector import EVENTS, Minute
+from app.queue.counters import EVENTS
+from app.queue.inspector import Minute
 from app.queue.jobqueue import JobQueue
 
 

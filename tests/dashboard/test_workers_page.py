@@ -8,9 +8,9 @@ import redis
 from flask.testing import FlaskClient
 
 from app.dashboard.presence import Presence, alive_main_workers
-from app.queue.inspector import WorkerInfo
 from app.queue.jobqueue import JobQueue
 from app.queue.keys import Keys
+from app.queue.worker_info import WorkerInfo
 from tests.dashboard.hostile import HOSTILE
 
 NOW = 1_750_000_000.0

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import redis
 
-from app.queue.inspector import DURATIONS, Inspector
+from app.queue.counters import DURATIONS
+from app.queue.inspector import Inspector
 from app.queue.job import Job
 from app.queue.jobqueue import JobQueue
 from tests.queue.invariants import check

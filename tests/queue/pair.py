@@ -12,8 +12,8 @@ from typing import Any
 import redis
 
 from app.queue import outcome as outcomes
+from app.queue.counters import DURATIONS
 from app.queue.errors import IdempotencyConflict, JobNotFound, WrongStatus
-from app.queue.inspector import DURATIONS
 from app.queue.job import FINAL, Job
 from app.queue.jobqueue import JobQueue, new_nonce
 from app.queue.operations import Action, Operations

@@ -11,9 +11,9 @@ from zlib import crc32
 
 import redis
 
+from app.queue.counters import DURATIONS
 from app.queue.errors import IdempotencyConflict
 from app.queue.growth import grow
-from app.queue.inspector import DURATIONS
 from app.queue.job import Job
 from app.queue.operations import Action, Operations
 from app.queue.query import JobQuery

@@ -11,8 +11,9 @@ import pytest
 import redis
 
 from app.queue.connection import connect
+from app.queue.counters import EVENTS
 from app.queue.errors import JobNotFound, QueueUnavailable
-from app.queue.inspector import EVENTS, Inspector, JobQuery
+from app.queue.inspector import Inspector, JobQuery
 from app.queue.job import Attempt, Priority, Status
 from app.queue.keys import Keys
 from app.queue.listing import Source

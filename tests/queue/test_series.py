@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from app.queue.inspector import EVENTS, Inspector
+from app.queue.counters import EVENTS
+from app.queue.inspector import Inspector
 from app.queue.jobqueue import JobQueue
 from app.queue.scripts import script_source
 from app.queue.series import BOUNDS_MS, Histogram
