@@ -12,7 +12,7 @@ from app.dashboard.presence import alive_main_workers
 from app.dashboard.suppressed import suppression_note
 from app.dashboard.views import bp
 from app.dashboard.why import Surroundings, reasons
-from app.jobs import UnknownJobType, find
+from app.jobs import max_retries_of
 from app.queue.errors import JobNotFound
 from app.queue.inspector import Inspector, JobQuery
 from app.queue.job import Attempt, Job, Status
@@ -22,7 +22,6 @@ PAYLOAD_SHOWN_CHARS = 8_192
 ATTEMPTS_SHOWN = 20
 # Workers fall silent without a change in the queue: a job is looked at again this often.
 FRESH_SECONDS = 10
-DEFAULT_MAX_RETRIES = 3
 
 
 @bp.get("/dashboard/jobs/<job_id>")
@@ -131,11 +130,7 @@ def _surroundings(job: Job, attempts: list[Attempt], now: float) -> Surroundings
 
 def _max_retries(job: Job) -> int:
     configured: int | None = current_app.extensions["config"].max_retries
-    try:
-        return find(job.job_type).max_retries_for(job.max_retries, configured)
-    except UnknownJobType:  # its module is no longer loaded here
-        known = (job.max_retries, configured, DEFAULT_MAX_RETRIES)
-        return next(number for number in known if number is not None)
+    return max_retries_of(job.job_type, job.max_retries, configured)
 
 
 def _message_id(job: Job) -> str | None:

@@ -9,6 +9,7 @@ from app.jobs.registry import (
     find,
     job_type,
     known,
+    max_retries_of,
 )
 from app.queue.outcome import GiveBack, JobCancelled, PermanentFailure, RetryLater
 
@@ -27,4 +28,5 @@ __all__ = [
     "job_type",
     "known",
     "load_job_types",
+    "max_retries_of",
 ]

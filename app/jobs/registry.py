@@ -25,6 +25,7 @@ Backoff = Callable[[int], float]
 _F = TypeVar("_F", bound=Run)
 
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}"
+DEFAULT_MAX_RETRIES = 3  # where neither the job nor its type nor the settings say
 
 
 class UnknownJobType(LookupError):
@@ -74,7 +75,7 @@ class JobType:
     run: Run
     schema: type[Schema] | Schema | None = None
     max_retries: int | None = None
-    usual_max_retries: int = 3
+    usual_max_retries: int = DEFAULT_MAX_RETRIES
     timeout_seconds: float | None = None
     backoff: Backoff | None = None  # failed attempts so far → seconds until the next
     summary: Summarize | None = None  # of the validated payload
@@ -120,10 +121,7 @@ class JobType:
 
         `asked` at submission rules, then the job type, then `configured` (MAX_RETRIES).
         """
-        for wanted in (asked, self.max_retries, configured):
-            if wanted is not None:
-                return wanted
-        return self.usual_max_retries
+        return _first_of(asked, self.max_retries, configured, self.usual_max_retries)
 
     @cached_property
     def _loader(self) -> Schema:
@@ -138,7 +136,7 @@ def job_type(
     max_retries: int | None = None,
     timeout_seconds: float | None = None,
     backoff: Backoff | None = None,
-    usual_max_retries: int = 3,
+    usual_max_retries: int = DEFAULT_MAX_RETRIES,
     summary: Summarize | None = None,
     internal: bool = False,
     recipients: Recipients | None = None,
@@ -197,9 +195,21 @@ def find(name: str) -> JobType:
         raise UnknownJobType(name) from None
 
 
+def max_retries_of(name: str, asked: int | None, configured: int | None) -> int:
+    """As `JobType.max_retries_for`, also where the job type's module is not loaded."""
+    if name in _job_types:
+        return _job_types[name].max_retries_for(asked, configured)
+    return _first_of(asked, configured, DEFAULT_MAX_RETRIES)
+
+
 def known() -> list[str]:
     """The names of all job types that may be submitted, sorted."""
     return sorted(name for name, found in _job_types.items() if not found.internal)
+
+
+def _first_of(*numbers: int | None) -> int:
+    """The first that somebody has said."""
+    return next(number for number in numbers if number is not None)
 
 
 def _full_name(run: Run) -> str:

@@ -20,6 +20,7 @@ from app.jobs import (
     job_type,
     known,
     load_job_types,
+    max_retries_of,
     registry,
 )
 from app.queue.job import Job, Priority, Status
@@ -144,6 +145,14 @@ def test_the_nearest_word_on_retries_counts(
     asked: int | None, own: int | None, configured: int | None, expected: int
 ) -> None:
     assert JobType("x", run, max_retries=own).max_retries_for(asked, configured) == expected
+
+
+def test_the_retries_of_a_job_type_that_is_not_loaded_are_what_else_was_said() -> None:
+    load()
+    assert max_retries_of("send_email", None, None) == 20
+    assert max_retries_of("gone", None, None) == 3
+    assert max_retries_of("gone", None, 9) == 9
+    assert max_retries_of("gone", 0, 9) == 0
 
 
 def test_mail_is_tried_twenty_times_unless_the_settings_say_otherwise() -> None:
