@@ -91,3 +91,9 @@ class Page(HTMLParser):
         if self._button and self._form:
             self._form.buttons[text] = self._button
             self._button = None
+
+
+def follow(http: FlaskClient, response: TestResponse) -> TestResponse:
+    if response.status_code == 303:
+        return http.get(response.location)
+    return response

@@ -23,12 +23,6 @@ Submit = Callable[..., int]
 
 
 @pytest.fixture
-def inspector(app: Flask) -> Inspector:
-    found: Inspector = app.extensions["inspector"]
-    return found
-
-
-@pytest.fixture
 def cancel(http: FlaskClient, submit: Submit) -> Form:
     """The form that cancels job 1, as its page has it."""
     submit()

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import redis
-from flask import Flask
 from flask.testing import FlaskClient
 
 from app.queue.inspector import Inspector, JobQuery
@@ -18,12 +17,6 @@ from app.queue.outcome import failed
 from app.queue.submission import NewJob
 
 Submit = Callable[..., int]
-
-
-@pytest.fixture
-def inspector(app: Flask) -> Inspector:
-    inspector: Inspector = app.extensions["inspector"]
-    return inspector
 
 
 def rows(http: FlaskClient, query: str = "") -> list[dict[str, str]]:
