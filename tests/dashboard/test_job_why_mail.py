@@ -18,7 +18,8 @@ from app.mail.pacing import Pacing
 from app.queue.job import Status
 from app.queue.jobqueue import JobQueue
 from tests.mail.conftest import make_mailer
-from tests.mail.servers import ScriptedServer, SmtpSink
+from tests.mail.scripted import ScriptedServer
+from tests.mail.sink import SmtpSink
 from tests.mail.support import EXAMPLE, Clock, MakeMailer, make_job
 from workers.attempt import attempt
 

@@ -7,7 +7,8 @@ from collections import Counter
 from pathlib import Path
 
 from tests.e2e.api import MAIL, call, count, finished, job, submit, submit_many
-from tests.mail.servers import SmtpSink, make_certificates
+from tests.mail.certificates import make_certificates
+from tests.mail.sink import SmtpSink
 from tests.start.running import RunningCopy, running_copy, wait_for
 
 JOBS = 1_000

@@ -21,7 +21,7 @@ from app.queue.job import Job, Priority, Status
 from app.queue.outcome import PermanentFailure, RetryLater
 from tests.jobs.conftest import Configure
 from tests.jobs.receiver import SECRET, Receiver
-from tests.mail.servers import make_certificates
+from tests.mail.certificates import make_certificates
 
 WEBHOOKS_MD = Path(__file__).parents[2] / "docs" / "webhooks.md"
 NOW = 1_748_783_995.842

@@ -11,7 +11,7 @@ import pytest
 from app.jobs import mail_service
 from app.mail.client import Timeouts
 from app.mail.mailer import Mailer
-from tests.mail.servers import Certificates, make_certificates
+from tests.mail.certificates import Certificates, make_certificates
 from tests.mail.support import TIMEOUTS, Clock, MakeMailer, Settings
 
 

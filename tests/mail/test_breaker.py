@@ -11,7 +11,7 @@ import pytest
 from app.mail.breaker import FAILURES_MAX, Breaker
 from app.mail.health import Report
 from app.queue.outcome import GiveBack, RetryLater
-from tests.mail.servers import ScriptedServer, close
+from tests.mail.scripted import ScriptedServer, close
 from tests.mail.support import Clock, MakeMailer, make_job
 
 WELL = Report()

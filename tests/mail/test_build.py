@@ -19,7 +19,8 @@ from app.mail.build import InvalidMail, Stamp, build
 from app.mail.headers import UnsafeHeader, header_block
 from app.mail.mail import Attachment, Mail
 from app.queue.outcome import PermanentFailure
-from tests.mail.servers import ScriptedServer, SmtpSink
+from tests.mail.scripted import ScriptedServer
+from tests.mail.sink import SmtpSink
 from tests.mail.support import EXAMPLE, MakeMailer, make_job
 
 SENDER = Address("shop@example.com", "shop@example.com", "The Shop")

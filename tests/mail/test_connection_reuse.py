@@ -10,7 +10,8 @@ import pytest
 
 from app.mail.mailer import Mailer
 from app.queue.outcome import PermanentFailure, RetryLater
-from tests.mail.servers import Reply, ScriptedServer, SmtpSink, close, reset, then_close
+from tests.mail.scripted import Reply, ScriptedServer, close, reset, then_close
+from tests.mail.sink import SmtpSink
 from tests.mail.support import Clock, MakeMailer, make_job
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from app.mail.settings import MailSettingsError
-from tests.mail.servers import SmtpSink
+from tests.mail.sink import SmtpSink
 from tests.mail.support import EXAMPLE, MakeMailer, make_job
 
 dkim = pytest.importorskip("dkim")

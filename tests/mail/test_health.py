@@ -8,7 +8,7 @@ import pytest
 
 from app.mail.outcomes import SmtpFailure
 from app.queue.outcome import AttemptEnded
-from tests.mail.servers import ScriptedServer, close
+from tests.mail.scripted import ScriptedServer, close
 from tests.mail.support import Clock, MakeMailer, make_job
 
 

@@ -10,7 +10,7 @@ import pytest
 from app.mail.pacing import Pacing
 from app.queue.errors import QueueUnavailable
 from app.queue.outcome import GiveBack
-from tests.mail.servers import SmtpSink
+from tests.mail.sink import SmtpSink
 from tests.mail.support import EXAMPLE, MakeMailer, make_job
 
 RATES = (("gmail.com", 20.0), ("*", 50.0))

@@ -14,7 +14,7 @@ from app.mail import client
 from app.mail.client import Timeouts
 from app.mail.outcomes import Phase
 from app.queue.outcome import AttemptEnded, GiveBack, PermanentFailure, RetryLater
-from tests.mail.servers import (
+from tests.mail.scripted import (
     Action,
     Reply,
     ScriptedServer,

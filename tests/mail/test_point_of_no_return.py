@@ -17,7 +17,8 @@ from app.mail.smtp import Connection
 from app.mail.transaction import Transaction
 from app.queue.errors import LeaseLost, QueueUnavailable
 from app.queue.outcome import GiveBack, JobCancelled, PermanentFailure, RetryLater
-from tests.mail.servers import ScriptedServer, SmtpSink, close
+from tests.mail.scripted import ScriptedServer, close
+from tests.mail.sink import SmtpSink
 from tests.mail.support import EXAMPLE, MakeMailer, make_job
 
 HOLD = EXAMPLE | {"on_ambiguous": "hold"}

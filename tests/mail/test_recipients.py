@@ -11,7 +11,8 @@ from app.mail.addresses import parse_address
 from app.mail.outcomes import Reply
 from app.mail.recipients import RecipientBook, RecipientStatus
 from app.queue.outcome import RESULT_MAX_BYTES, PermanentFailure, RetryLater
-from tests.mail.servers import ScriptedServer, SmtpSink, close, then_close
+from tests.mail.scripted import ScriptedServer, close, then_close
+from tests.mail.sink import SmtpSink
 from tests.mail.support import EXAMPLE, MakeMailer, make_job
 
 THREE = EXAMPLE | {"to": ["a@example.com", "b@example.com"], "bcc": "c@example.com"}

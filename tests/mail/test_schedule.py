@@ -11,7 +11,7 @@ import pytest
 from app.jobs import find
 from app.mail.schedule import Schedule
 from app.queue.outcome import PermanentFailure, RetryLater
-from tests.mail.servers import ScriptedServer
+from tests.mail.scripted import ScriptedServer
 from tests.mail.support import CREATED_AT, EXAMPLE, Clock, MakeMailer, make_job
 
 HOUR = 3_600.0

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.queue.outcome import PermanentFailure, RetryLater
-from tests.mail.servers import Reply, ScriptedServer, Talk
+from tests.mail.scripted import Reply, ScriptedServer, Talk
 from tests.mail.support import EXAMPLE, MakeMailer, make_job
 
 FIVE = [f"{name}@example.com" for name in "abcde"]

@@ -11,7 +11,8 @@ from app.mail.suppression import is_hard_bounce
 from app.queue.connection import connect
 from app.queue.outcome import GiveBack, PermanentFailure, RetryLater
 from app.queue.suppressions import Suppression, Suppressions
-from tests.mail.servers import ScriptedServer, SmtpSink
+from tests.mail.scripted import ScriptedServer
+from tests.mail.sink import SmtpSink
 from tests.mail.support import CREATED_AT, EXAMPLE, MakeMailer, make_job
 
 PAYLOAD = EXAMPLE | {"to": ["a@example.com", "b@example.com"], "bcc": "c@example.com"}

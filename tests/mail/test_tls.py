@@ -10,7 +10,9 @@ import pytest
 
 from app.mail.settings import MailSettingsError
 from app.queue.outcome import GiveBack, RetryLater
-from tests.mail.servers import Certificates, ScriptedServer, SmtpSink, Talk, make_certificates
+from tests.mail.certificates import Certificates, make_certificates
+from tests.mail.scripted import ScriptedServer, Talk
+from tests.mail.sink import SmtpSink
 from tests.mail.support import TIMEOUTS, MakeMailer, make_job
 
 IMPATIENT = replace(TIMEOUTS, greeting=0.3)

@@ -24,7 +24,7 @@ from app.queue.inspector import Inspector
 from app.queue.jobqueue import JobQueue
 from app.queue.submission import NewJob
 from tests.conftest import RedisServer, running_server
-from tests.mail.servers import Certificates, make_certificates
+from tests.mail.certificates import Certificates, make_certificates
 from tests.queue.steps import claim_one
 
 Start = Callable[..., int]

@@ -10,7 +10,7 @@ from pathlib import Path
 from app.queue.errors import JobNotFound
 from app.queue.inspector import Inspector
 from app.queue.job import Status
-from tests.mail.servers import ReceivedMail, SmtpSink
+from tests.mail.sink import ReceivedMail, SmtpSink
 
 # What a person sees of a job that is not done.
 VISIBLE = frozenset(Status) - {Status.SUCCESS}

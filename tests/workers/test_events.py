@@ -10,7 +10,8 @@ from typing import Any
 from app.queue.job import Status
 from app.queue.suppressions import Suppressions
 from tests.jobs.receiver import SECRET, Received, Receiver
-from tests.mail.servers import ScriptedServer, SmtpSink, Talk
+from tests.mail.scripted import ScriptedServer, Talk
+from tests.mail.sink import SmtpSink
 from tests.workers.own_server import OwnServer
 from tests.workers.processes import RETRY, System
 

@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 from app.queue.job import Status
 from app.queue.submission import NewJob
-from tests.mail.servers import ReceivedMail, ScriptedServer, SmtpSink, close
+from tests.mail.scripted import ScriptedServer, close
+from tests.mail.sink import ReceivedMail, SmtpSink
 from tests.workers.processes import RETRY, System, wait_until
 
 RATE = 20

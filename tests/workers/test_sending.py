@@ -12,7 +12,8 @@ import pytest
 
 from app.queue.job import Job, Status
 from app.queue.submission import NewJob
-from tests.mail.servers import ScriptedServer, SmtpSink, close, silence
+from tests.mail.scripted import ScriptedServer, close, silence
+from tests.mail.sink import SmtpSink
 from tests.workers.own_server import OwnServer
 from tests.workers.processes import RETRY, System, WorkerProcess, wait_until
 
