@@ -114,8 +114,8 @@ LEASES: dict[str, Mutant] = {
     ),
     "an idempotency key is not looked up": (
         "submit",
-        'digest ~= "" and redis.call("GET", PREFIX .. "Idem:" .. digest)',
-        "false",
+        'known[digest] = redis.call("GET", PREFIX .. "Idem:" .. digest)',
+        "known[digest] = false",
     ),
     "an idempotency key fits any content": (
         "submit",
@@ -161,8 +161,7 @@ LEASES: dict[str, Mutant] = {
     "an abandoned lease goes on": ("abandon", "add(PLACE.processing, integer(now), id)", ""),
     "an idempotency key is not kept": (
         "submit",
-        'redis.call("SET", PREFIX .. "Idem:" .. digest, id .. "|" .. fingerprint, "EX", '
-        "idempotency_s)",
+        'redis.call("SET", PREFIX .. "Idem:" .. digest, known[digest], "EX", idempotency_s)',
         "",
     ),
     "the start of an operation is not remembered": (

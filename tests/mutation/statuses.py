@@ -130,8 +130,13 @@ STATUSES: dict[str, Mutant] = {
     "a submission is not counted": ("submit", 'count("submitted", job_type)', ""),
     "ids are given twice": (
         "submit",
-        "given = given + step",
-        "given = step",
+        "next_id = next_id + step",
+        "",
+    ),
+    "ids are not reserved": (
+        "submit",
+        "integer(how_many * step)",
+        '"1"',
     ),
     "an attempt that was perhaps done is not counted": (
         "turn",

@@ -11,7 +11,7 @@ import redis
 from app.queue.errors import IdempotencyConflict, InvalidJob
 from app.queue.job import Job, Priority, Status
 from app.queue.jobqueue import JobQueue
-from app.queue.submission import NewJob, Submitted
+from app.queue.submission import NewJob, Submitted, digest_of, pack
 from tests.queue.steps import send_every_call_twice
 from tests.queue.virtual_time import STARTED_MS, Clock
 
@@ -218,6 +218,22 @@ def test_a_key_lives_for_a_day(queue: JobQueue, store: redis.Redis) -> None:
 
     [key] = store.scan_iter("Idem:*")
     assert 86_390 < store.ttl(key) <= 86_400
+
+
+def test_a_call_that_fails_half_way_leaves_no_key_that_names_a_later_job(
+    queue: JobQueue, store: redis.Redis
+) -> None:
+    first, broken = (NewJob("noop", n, idempotency_key=n) for n in ("1", "2"))
+    digest = digest_of((broken, pack(broken)))
+    store.rpush(queue.keys.idempotency(digest), "not a string")
+    with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+        queue.submit_many([first, broken])
+
+    [later, again] = queue.submit_many([NewJob("noop", "3"), first])
+
+    assert outcomes([later, again])[1] == (again.job_id, "created")
+    assert later.job_id != again.job_id
+    store.delete(queue.keys.idempotency(digest))
 
 
 # ── Sent twice ──────────────────────────────────────────────────────────────────────────────────

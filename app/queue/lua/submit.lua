@@ -25,6 +25,31 @@ local function step_of(era, number)
   return shards
 end
 
+-- Returns idempotency digest → what it names ("<id>|<fingerprint>", false: nothing yet), and how many
+-- of the jobs are new.
+local function look_up_keys(argv)
+  local known, new_jobs = {}, 0
+  for at = 7, #argv, 10 do
+    local digest = argv[at + 6]
+    if digest == "" then
+      new_jobs = new_jobs + 1
+    elseif known[digest] == nil then
+      known[digest] = redis.call("GET", PREFIX .. "Idem:" .. digest)
+      new_jobs = new_jobs + (known[digest] and 0 or 1)
+    end
+  end
+  return known, new_jobs
+end
+
+-- Raises the counter by so many ids and returns the first of them.
+local function reserve_ids(how_many, step)
+  if how_many == 0 then
+    return 0
+  end
+  local last_id = redis.call("INCRBY", PREFIX .. "query:id:counter", integer(how_many * step))
+  return last_id - (how_many - 1) * step
+end
+
 local function submit(argv)
   local nonce, head_start_ms, idempotency_s = argv[1], tonumber(argv[2]), argv[3]
   local searchable, era = argv[4] == "1", argv[5]
@@ -43,24 +68,24 @@ local function submit(argv)
   end
 
   local now, step = now_ms(), step_of(era, tonumber(argv[6]))
+  local known, new_jobs = look_up_keys(argv)
+  -- Before anything names one of the ids: whatever may happen below, none is given twice.
+  local next_id = reserve_ids(new_jobs, step)
   local answers, payloads, summaries = { integer(now) }, {}, {}
-  local some_pending = false
-  -- Read and written once, not for each job: nobody else comes in between.
-  local counter, given = PREFIX .. "query:id:counter", 0
-  local last_id = tonumber(redis.call("GET", counter) or 0)
+  local new_keys, some_pending = {}, false
   for at = 7, #argv, 10 do
     local job_type, priority, payload, due = argv[at], argv[at + 1], argv[at + 2], argv[at + 3]
     local max_retries, tags = argv[at + 4], argv[at + 5]
     local digest, fingerprint, summary = argv[at + 6], argv[at + 7], argv[at + 8]
     local request_id = argv[at + 9]
 
-    local known = digest ~= "" and redis.call("GET", PREFIX .. "Idem:" .. digest)
-    if known then
-      local id, same = string.match(known, "^(%d+)|(.*)$")
+    local owner = digest ~= "" and known[digest]
+    if owner then
+      local id, same = string.match(owner, "^(%d+)|(.*)$")
       answers[#answers + 1] = (same == fingerprint and "=" or "!") .. id
     else
-      given = given + step
-      local id = integer(last_id + given)
+      local id = integer(next_id)
+      next_id = next_id + step
       local record = {
         id = tonumber(id),
         job_type = job_type,
@@ -94,18 +119,20 @@ local function submit(argv)
         end
       end
       if digest ~= "" then
-        redis.call("SET", PREFIX .. "Idem:" .. digest, id .. "|" .. fingerprint, "EX", idempotency_s)
+        known[digest] = id .. "|" .. fingerprint
+        new_keys[#new_keys + 1] = digest
       end
       count("submitted", job_type)
       answers[#answers + 1] = id
     end
   end
-  if given > 0 then
-    redis.call("INCRBY", counter, integer(given))
-  end
   call_in_steps("HSET", JOB_PAYLOAD, payloads)
   call_in_steps("HSET", JOB_SUMMARY, summaries)
   flush(now)
+  -- After the jobs that they name.
+  for _, digest in ipairs(new_keys) do
+    redis.call("SET", PREFIX .. "Idem:" .. digest, known[digest], "EX", idempotency_s)
+  end
   if some_pending then
     wake()
   end
