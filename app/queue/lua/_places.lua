@@ -63,7 +63,7 @@ local function enter(record, place_score)
   local sets, bucket = sets_of(record)
   if not sets.known then
     sets.known = true
-    redis.call("SADD", PREFIX .. "Buckets", bucket)
+    BUCKETS[#BUCKETS + 1] = bucket
   end
   add(sets.index, id, id)
   if record.picked_at then

@@ -39,9 +39,15 @@ end
 
 -- ── Writes, collected ──────────────────────────────────────────────────────────────────────────
 
-local ADDS, REMOVES, COUNTS, TAGS = {}, {}, {}, {}
+local ADDS, COUNTS, TAGS = {}, {}, {}
+local REMOVES = {} -- key → id → true
+local BUCKETS = {} -- names of buckets that a job entered
 
 local function add(key, score, id)
+  local removes = REMOVES[key]
+  if removes then
+    removes[id] = nil -- its new score says all
+  end
   local list = ADDS[key]
   if not list then
     list = {}
@@ -52,12 +58,12 @@ local function add(key, score, id)
 end
 
 local function remove(key, id)
-  local list = REMOVES[key]
-  if not list then
-    list = {}
-    REMOVES[key] = list
+  local removes = REMOVES[key]
+  if not removes then
+    removes = {}
+    REMOVES[key] = removes
   end
-  list[#list + 1] = id
+  removes[id] = true
 end
 
 local function count(event, job_type, times)
@@ -103,15 +109,33 @@ local function call_in_steps(command, key, list)
   end
 end
 
--- Writes what was collected. Removals first: an id may leave a set and enter it again.
+-- Counts since the beginning and for this minute.
+local function write_counts(now)
+  local stats, minute_key = PREFIX .. "Stats", PREFIX .. "Stats:" .. integer(math.floor(now / 60000))
+  for name, times in pairs(COUNTS) do
+    local text = integer(times)
+    redis.call("HINCRBY", stats, name, text)
+    if redis.call("HINCRBY", minute_key, name, text) == times then
+      redis.call("EXPIRE", minute_key, 172800) -- its first count; perhaps the first of the minute
+    end
+  end
+end
+
+-- Writes what was collected. Additions first: a set that all jobs leave while as many enter is not
+-- made anew, from its smallest form, in which finding a place takes longer the more it holds.
 local function flush(now)
   count_durations()
-  for key, list in pairs(REMOVES) do
-    call_in_steps("ZREM", key, list)
-  end
   for key, list in pairs(ADDS) do
     call_in_steps("ZADD", key, list)
   end
+  for key, removes in pairs(REMOVES) do
+    local list = {}
+    for id in pairs(removes) do
+      list[#list + 1] = id
+    end
+    call_in_steps("ZREM", key, list)
+  end
+  call_in_steps("SADD", PREFIX .. "Buckets", BUCKETS)
   for tag in pairs(TAGS) do
     local jobs = redis.call("ZCARD", PREFIX .. "Tag:" .. tag)
     if jobs > 0 then
@@ -128,18 +152,9 @@ local function flush(now)
     fields[#fields + 1] = text
   end
   call_in_steps("HSET", JOB_MAP, fields)
-  local minute_key = PREFIX .. "Stats:" .. integer(math.floor(now / 60000))
-  local counted = false
-  for name, times in pairs(COUNTS) do
-    redis.call("HINCRBY", PREFIX .. "Stats", name, integer(times))
-    redis.call("HINCRBY", minute_key, name, integer(times))
-    counted = true
-  end
-  if counted then
-    redis.call("EXPIRE", minute_key, 172800)
-  end
-  if counted or #fields > 0 then
+  if next(COUNTS) or #fields > 0 then
+    write_counts(now)
     redis.call("HINCRBY", META, "revision", 1)
   end
-  ADDS, REMOVES, COUNTS, TAGS, CHANGED = {}, {}, {}, {}, {}
+  ADDS, REMOVES, BUCKETS, COUNTS, TAGS, CHANGED = {}, {}, {}, {}, {}, {}
 end

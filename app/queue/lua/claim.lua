@@ -2,7 +2,7 @@
 --
 -- The nonce is the token of every lease it makes: with the id it is unique. The same nonce again
 -- hands out the same jobs again, as far as they are still held with it.
--- Returns record and payload of each job, flat, and whether more wait.
+-- Returns the jobs' ids, and whether more wait.
 
 local function claim(now, worker, nonce, wanted, lease_ms)
   local ids, more = {}, false
@@ -38,7 +38,6 @@ local function claim(now, worker, nonce, wanted, lease_ms)
         enter(record, lease_end)
       end
     end
-    flush(now)
     if #ids > 0 then
       -- After the lease the reaper has taken back what the worker never heard of.
       remember_answer(nonce, table.concat(ids, ","), integer(lease_ms))
@@ -48,9 +47,13 @@ local function claim(now, worker, nonce, wanted, lease_ms)
       end
     end
   end
+  return ids, more
+end
 
+-- Record and payload of each of these jobs that the nonce holds, flat.
+local function handed_out(ids, nonce)
   if #ids == 0 then
-    return {}, false
+    return {}
   end
   local payloads = redis.call("HMGET", JOB_PAYLOAD, unpack(ids))
   local answer = {}
@@ -61,5 +64,5 @@ local function claim(now, worker, nonce, wanted, lease_ms)
       answer[#answer + 1] = payloads[i] or ""
     end
   end
-  return answer, more
+  return answer
 end

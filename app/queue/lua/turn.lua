@@ -22,8 +22,8 @@ local function turn(argv)
     verdicts[#verdicts + 1] =
       settle[verb](now, id, token, argv[at + 3], argv[at + 4], head_start_ms)
   end
-  if #ids > 0 then
-    flush(now)
+  if ADDS[PLACE.pending] then
+    flush(now) -- what was given back can be claimed at once
   end
 
   local meta = redis.call("HMGET", META, "paused", "promoted_at", "era")
@@ -33,6 +33,10 @@ local function turn(argv)
     -- A pause does not take back what this nonce holds: a call sent again must find it.
     claimed, more = claim(now, worker, nonce, paused and 0 or math.max(0, wanted), lease_ms)
   end
+  flush(now)
   local due = housekeeping_due(now, lease_ms, meta[2])
-  return { verdicts, claimed, paused and 1 or 0, due and 1 or 0, more and 1 or 0, meta[3] or "0:1" }
+  return {
+    verdicts, handed_out(claimed, nonce), paused and 1 or 0, due and 1 or 0, more and 1 or 0,
+    meta[3] or "0:1",
+  }
 end
