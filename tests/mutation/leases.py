@@ -88,6 +88,27 @@ LEASES: dict[str, Mutant] = {
         'if not record or record.status ~= "processing" or record.token ~= token then',
         'if not record or record.status ~= "processing" then',
     ),
+    # Records that are read and written as text
+    "a first claim leaves no token": (
+        "turn",
+        """ .. ',"token":' .. cjson.encode(token)""",
+        "",
+    ),
+    "a first success leaves nothing to recognise it by": (
+        "turn",
+        '"last_token":"\'\n    .. record.claim.token .. \'","completed_at"',
+        '"completed_at"',
+    ),
+    "a job with two outcomes in one turn is read for the last": (
+        "turn",
+        "load(others) --",
+        "load(completed, read_first_claimed) load(others) --",
+    ),
+    "what is given back cannot be claimed at once": (
+        "turn",
+        "if ADDS[PLACE.pending] then",
+        "if false then",
+    ),
     # Calls that are sent twice
     "no call is recognised": (
         "*",

@@ -14,7 +14,7 @@ PLACES: dict[str, Mutant] = {
     "a job does not leave its bucket": ("*", "remove(sets.index, id)", ""),
     "a job does not leave the sets by start": ("*", "remove(sets.picked, id)", ""),
     "a finished job does not leave the sets by end": ("*", "remove(sets.completed, id)", ""),
-    "a bucket is not named": ("*", 'BUCKETS[#BUCKETS + 1] = bucket', ""),
+    "a bucket is not named": ("*", "BUCKETS[#BUCKETS + 1] = bucket", ""),
     "a deleted job leaves its payload": ("*", 'redis.call("HDEL", JOB_PAYLOAD, id)', ""),
     "a deleted job leaves its history": ("*", 'redis.call("HDEL", JOB_ATTEMPTS, id)', ""),
     "a job does not leave the sets by retries": ("*", "remove(sets.retries, id)", ""),

@@ -24,7 +24,9 @@ def virtual_source(client: redis.Redis) -> Callable[[str], str]:
     is_fake = isinstance(client, fakeredis.FakeRedis)
 
     def source(name: str) -> str:
-        text = replace_once(script_source(name), _REAL, _VIRTUAL)
+        text = script_source(name)
+        if _REAL in text:
+            text = replace_once(text, _REAL, _VIRTUAL)
         # fakeredis does not know the line with the server's flags.
         return text.partition("\n")[2] if is_fake else text
 

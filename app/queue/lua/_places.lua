@@ -57,8 +57,8 @@ local function leave(record)
 end
 
 -- Puts the job where its record says. `place_score` is the rank, the due time or the lease's end;
--- a final status has none.
-local function enter(record, place_score)
+-- a final status has none. `text` is the record's, where that is known already.
+local function enter(record, place_score, text)
   local id = IDS[record]
   local sets, bucket = sets_of(record)
   if not sets.known then
@@ -77,7 +77,7 @@ local function enter(record, place_score)
   else
     add(PLACE[record.status], place_score, id)
   end
-  save(record)
+  save(record, text)
 end
 
 -- An idle worker blocks on the first marker, an idle retry worker on the second.
@@ -89,9 +89,9 @@ local function wake_due()
   redis.call("ZADD", PREFIX .. "Wake:due", 0, "1")
 end
 
-local function make_pending(record, head_start_ms)
+local function make_pending(record, head_start_ms, text)
   record.status = "pending"
-  enter(record, rank(record, head_start_ms))
+  enter(record, rank(record, head_start_ms), text)
 end
 
 -- `status` is failed or scheduled. Wakes the retry worker when this job is due before all others.
@@ -105,12 +105,12 @@ local function make_wait(record, status, due_ms)
   enter(record, due_ms)
 end
 
-local function make_final(record, status, now)
+local function make_final(record, status, now, text)
   record.status = status
   record.completed_at = now
   record.run_at = nil
   record.cancel_requested = nil
-  enter(record)
+  enter(record, nil, text)
 end
 
 -- The entries of `Find` that lead to a job, from its entry in `Job_summary`: the beginning of its

@@ -1,5 +1,5 @@
--- What all scripts share, together with `_records`, `_places` and `_leases`: the loader puts them in
--- front of every verb.
+-- What all scripts share, together with the other files `_…`: the loader puts in front of every verb
+-- those of these declarations that it uses, because each takes time in every call.
 --
 -- KEYS  Job_map. It names the prefix of all other keys; on a cluster they share its slot.
 

@@ -17,8 +17,11 @@ local function claim(now, worker, nonce, wanted, lease_ms)
     for i = 1, #popped, 2 do
       ids[#ids + 1] = popped[i]
     end
-    load(ids)
-    local lease_end = integer(now + lease_ms)
+    if #ids == 0 then
+      return ids, false
+    end
+    load(ids, read_fresh)
+    local lease_end, tail = integer(now + lease_ms), first_claimed_tail(now, worker, nonce)
     for _, id in ipairs(ids) do
       local record = RECORDS[id]
       if record and record.status == "pending" then
@@ -35,16 +38,14 @@ local function claim(now, worker, nonce, wanted, lease_ms)
           count("unconfirmed", record.job_type)
         end
         record.last_token, record.reaped_token, record.sending = nil, nil, nil
-        enter(record, lease_end)
+        enter(record, lease_end, record.head and record.head .. tail)
       end
     end
-    if #ids > 0 then
-      -- After the lease the reaper has taken back what the worker never heard of.
-      remember_answer(nonce, table.concat(ids, ","), integer(lease_ms))
-      more = #ids == wanted and redis.call("EXISTS", PLACE.pending) == 1
-      if more then
-        wake()
-      end
+    -- After the lease the reaper has taken back what the worker never heard of.
+    remember_answer(nonce, table.concat(ids, ","), integer(lease_ms))
+    more = #ids == wanted and redis.call("EXISTS", PLACE.pending) == 1
+    if more then
+      wake()
     end
   end
   return ids, more
@@ -60,7 +61,7 @@ local function handed_out(ids, nonce)
   for i, id in ipairs(ids) do
     local record = RECORDS[id]
     if record and record.status == "processing" and record.token == nonce then
-      answer[#answer + 1] = WRITTEN[id] or cjson.encode(record)
+      answer[#answer + 1] = WRITTEN[id]
       answer[#answer + 1] = payloads[i] or ""
     end
   end

@@ -13,11 +13,12 @@ local function complete(now, id, token, result)
     record.token = token
   end
   if verdict == "ok" or verdict == "late" then
+    local text = record.head and succeeded_text(record, now, result)
     leave(record)
     end_lease(record)
     record.reaped_token, record.unconfirmed = nil, nil
     record.result = result ~= "" and result or nil
-    make_final(record, "success", now)
+    make_final(record, "success", now, text)
     count("succeeded", record.job_type)
     measure("run", now - record.picked_at)
   end

@@ -50,6 +50,22 @@ local function reserve_ids(how_many, step)
   return last_id - (how_many - 1) * step
 end
 
+local function due_at(due, now)
+  return string.sub(due, 1, 1) == "+" and now + tonumber(string.sub(due, 2)) or tonumber(due)
+end
+
+-- The text of a job that is pending at once.
+local function text_of(id, record)
+  local extras = record.max_retries and ',"max_retries":' .. integer(record.max_retries) or ""
+  if record.tags then
+    extras = extras .. ',"tags":' .. cjson.encode(record.tags)
+  end
+  if record.request_id then
+    extras = extras .. ',"request_id":' .. cjson.encode(record.request_id)
+  end
+  return fresh_text(id, record.job_type, record.priority, integer(record.created_at), extras)
+end
+
 local function submit(argv)
   local nonce, head_start_ms, idempotency_s = argv[1], tonumber(argv[2]), argv[3]
   local searchable, era = argv[4] == "1", argv[5]
@@ -84,10 +100,9 @@ local function submit(argv)
       local id, same = string.match(owner, "^(%d+)|(.*)$")
       answers[#answers + 1] = (same == fingerprint and "=" or "!") .. id
     else
-      local id = integer(next_id)
-      next_id = next_id + step
+      local id = string.format("%.0f", next_id)
       local record = {
-        id = tonumber(id),
+        id = next_id,
         job_type = job_type,
         priority = priority,
         created_at = now,
@@ -97,19 +112,20 @@ local function submit(argv)
         request_id = request_id ~= "" and request_id or nil,
       }
       keep(id, record)
-      local due_ms = string.sub(due, 1, 1) == "+" and now + tonumber(string.sub(due, 2))
-        or tonumber(due) or now
+      local due_ms = due == "" and now or due_at(due, now)
       if due_ms > now then
         make_wait(record, "scheduled", due_ms)
       else
-        make_pending(record, head_start_ms)
+        make_pending(record, head_start_ms, text_of(id, record))
         some_pending = true
       end
       payloads[#payloads + 1] = id
       payloads[#payloads + 1] = payload
-      for tag in string.gmatch(tags, "[^,]+") do
-        add(PREFIX .. "Tag:" .. tag, id, id)
-        TAGS[tag] = true
+      if tags ~= "" then
+        for tag in string.gmatch(tags, "[^,]+") do
+          add(PREFIX .. "Tag:" .. tag, id, id)
+          TAGS[tag] = true
+        end
       end
       if summary ~= "" then
         summaries[#summaries + 1] = id
@@ -124,6 +140,7 @@ local function submit(argv)
       end
       count("submitted", job_type)
       answers[#answers + 1] = id
+      next_id = next_id + step
     end
   end
   call_in_steps("HSET", JOB_PAYLOAD, payloads)

@@ -12,11 +12,13 @@ local function turn(argv)
   local now = now_ms()
   local settle = { complete = complete, fail = fail, release = release }
 
-  local ids, verdicts = {}, {}
+  local completed, others, verdicts = {}, {}, {}
   for at = 6, #argv, 5 do
+    local ids = argv[at] == "complete" and completed or others
     ids[#ids + 1] = argv[at + 1]
   end
-  load(ids)
+  load(others) -- first: a job that also has another outcome here needs its whole record
+  load(completed, read_first_claimed)
   for at = 6, #argv, 5 do
     local verb, id, token = argv[at], argv[at + 1], argv[at + 2]
     verdicts[#verdicts + 1] =
@@ -33,7 +35,8 @@ local function turn(argv)
     -- A pause does not take back what this nonce holds: a call sent again must find it.
     claimed, more = claim(now, worker, nonce, paused and 0 or math.max(0, wanted), lease_ms)
   end
-  flush(now)
+  count_durations()
+  flush(now, true)
   local due = housekeeping_due(now, lease_ms, meta[2])
   return {
     verdicts, handed_out(claimed, nonce), paused and 1 or 0, due and 1 or 0, more and 1 or 0,
