@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import random
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -194,8 +195,13 @@ def test_pages_hold_each_job_once_while_jobs_move(
     for shard in range(SHARDS):
         sharded.submit(shard, *[NewJob("noop", tags=("t",))] * 200)
     moved = 0
+    one_at_a_time = threading.Lock()  # several threads ask, and `submit` gives ids in two steps
 
     def move() -> None:
+        with one_at_a_time:
+            move_some()
+
+    def move_some() -> None:
         nonlocal moved
         moved += 1
         queue = sharded.queues[moved % SHARDS]
