@@ -106,8 +106,13 @@ LEASES: dict[str, Mutant] = {
     ),
     "what is given back cannot be claimed at once": (
         "turn",
-        "if ADDS[PLACE.pending] then",
-        "if false then",
+        "if ADDS[PLACE.pending] or",
+        "if",
+    ),
+    "what is completed late is claimed in the same turn": (
+        "turn",
+        "or REMOVES[PLACE.pending] then",
+        "then",
     ),
     # Calls that are sent twice
     "no call is recognised": (

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from app.queue import outcome as outcomes
 from app.queue.errors import LeaseLost
 from app.queue.inspector import Inspector
 from app.queue.job import Attempt, Job, Status
@@ -207,3 +208,15 @@ def test_a_job_that_waits_cannot_be_completed(queue: JobQueue, find: Find, token
     with pytest.raises(LeaseLost):
         queue.complete(waiting)
     assert find(1).status == Status.PENDING
+
+
+def test_a_turn_that_completes_a_job_late_claims_another(queue: JobQueue, clock: Clock) -> None:
+    """Not the one that it completed, which was pending until then, and the first in line."""
+    first, second = queue.submit("noop"), queue.submit("noop")
+    job = claim_one(queue)
+    let_leases_run_out(queue, clock)
+
+    turn = queue.turn("w1", [outcomes.completed(job)], 1)
+
+    assert job.id == first
+    assert (turn.verdicts, [claimed.id for claimed in turn.jobs]) == (["late"], [second])

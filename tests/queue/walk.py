@@ -170,6 +170,13 @@ def let_a_zombie_come_back(pair: Pair, rng: random.Random) -> None:
         pair.settle(job, COMPLETE)
 
 
+def let_a_zombie_take_its_turn(pair: Pair, rng: random.Random) -> None:
+    """It completes late what it held, and asks for as much as waits."""
+    zombies = pair.held()
+    pair.let_leases_run_out()
+    pair.turn([(job, COMPLETE) for job in zombies[:2]], rng.randint(1, 3), twice=_twice(rng))
+
+
 def live_dangerously(pair: Pair, rng: random.Random) -> None:
     """A job's workers die, perhaps past the point of no return; then one of them wakes up."""
     pair.submit(NewJob("noop", priority=Priority.HIGH))
@@ -218,6 +225,7 @@ WEIGHTS: dict[Callable[[Pair, random.Random], None], int] = {
     reap: 4,
     let_workers_die: 4,
     let_a_zombie_come_back: 1,
+    let_a_zombie_take_its_turn: 2,
     live_dangerously: 3,
     trim: 2,
     repair: 1,

@@ -24,8 +24,9 @@ local function turn(argv)
     verdicts[#verdicts + 1] =
       settle[verb](now, id, token, argv[at + 3], argv[at + 4], head_start_ms)
   end
-  if ADDS[PLACE.pending] then
-    flush(now) -- what was given back can be claimed at once
+  -- What was given back can be claimed at once, and what was completed late can't.
+  if ADDS[PLACE.pending] or REMOVES[PLACE.pending] then
+    flush(now)
   end
 
   local meta = redis.call("HMGET", META, "paused", "promoted_at", "era")
