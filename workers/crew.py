@@ -36,8 +36,8 @@ SETTLE_WITHIN_SECONDS = 0.005  # finished short jobs wait no longer for company
 
 class Crew:
     """`size` threads, each with a slot. All methods are for the one thread that talks to Redis,
-    but for `hand_over`: those that wait for work may hand over what they claimed for slots that
-    were reserved for it.
+    but for `hand_over` and `unreserve`: who waits for work hands over what it claimed for the slot
+    that is reserved for it.
 
     `attempt` runs a job to its outcome, and may be interrupted; `interrupted` says what an
     interruption means. Either may answer None: then nothing is settled, and the lease runs out.

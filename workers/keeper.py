@@ -8,9 +8,10 @@ import threading
 import time
 from collections.abc import Callable
 
+from app.queue.answers import Renewal
 from app.queue.errors import QueueError
 from app.queue.job import Job
-from app.queue.jobqueue import JobQueue, Renewal
+from app.queue.jobqueue import JobQueue
 from workers.slot import Cancelled, Interrupted, LeaseGone, Slot, TimedOut
 
 log = logging.getLogger(__name__)

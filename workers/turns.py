@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from app.queue.answers import Turn
 from app.queue.errors import QueueUnavailable
-from app.queue.jobqueue import CLAIM_MAX, Turn, new_nonce
+from app.queue.jobqueue import CLAIM_MAX, new_nonce
 from app.queue.outcome import Outcome
 from app.queue.sharded_jobqueue import ShardedJobQueue
 from workers.bell import Bell

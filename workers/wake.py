@@ -12,10 +12,11 @@ from functools import partial
 
 import redis
 
+from app.queue.answers import Turn
 from app.queue.connection import connect
 from app.queue.errors import QueueError, QueueUnavailable
 from app.queue.job import Job
-from app.queue.jobqueue import JobQueue, Turn
+from app.queue.jobqueue import JobQueue
 from app.queue.keys import Keys
 from app.queue.sharded_jobqueue import ShardedJobQueue
 from app.queue.waiting import MarkerWait

@@ -18,9 +18,10 @@ from app.jobs.mail_service import breaker, mailer
 from app.logs import concerning
 from app.mail.pacing import Pacing
 from app.queue import outcome as outcomes
+from app.queue.answers import Renewal, Turn
 from app.queue.errors import QueueUnavailable
 from app.queue.job import Job
-from app.queue.jobqueue import CLAIM_MAX, Renewal, Turn
+from app.queue.jobqueue import CLAIM_MAX
 from app.queue.opening import Store
 from app.queue.outcome import Outcome
 from app.queue.server_clock import ServerClock

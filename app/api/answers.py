@@ -8,15 +8,13 @@ from typing import Any, cast
 
 from flask import Response
 
-from app.jobs import UnknownJobType, find
+from app.jobs import max_retries_of
 from app.queue.job import Attempt, Job
 from app.queue.worker_info import WorkerInfo
 
 PROCESSED = "Query processed successfully"
 RETRIEVED = "Job logs retrieved successfully"
 JOB_NOT_FOUND = "Job not found or has no logs"
-
-DEFAULT_MAX_RETRIES = 3
 
 
 def answer(
@@ -64,7 +62,7 @@ def job_data(job: Job, configured_max_retries: int | None) -> dict[str, Any]:
         "retry_count": job.retry_count,
         "last_error": job.last_error,
         "run_at": job.run_at,
-        "max_retries": _effective_max_retries(job, configured_max_retries),
+        "max_retries": max_retries_of(job.job_type, job.max_retries, configured_max_retries),
         "tags": job.tags,
         "worker": job.worker,
         "result": job.result,
@@ -97,11 +95,3 @@ def worker_data(worker: WorkerInfo, now: float) -> dict[str, Any]:
         "alive": worker.is_alive(now),
     }
     return {**worker.details, **known}
-
-
-def _effective_max_retries(job: Job, configured: int | None) -> int:
-    try:
-        return find(job.job_type).max_retries_for(job.max_retries, configured)
-    except UnknownJobType:  # its module is no longer loaded here
-        asked = job.max_retries if job.max_retries is not None else configured
-        return DEFAULT_MAX_RETRIES if asked is None else asked

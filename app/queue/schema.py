@@ -19,6 +19,7 @@ from app.queue.errors import QueueUnavailable, ServerUnsuitable
 from app.queue.keys import Keys
 from app.queue.repairing import Repair
 from app.queue.scripts import Scripts
+from app.queue.worker_info import WORKER_ALIVE_SECONDS
 
 SCHEMA = 1
 # Of records that are in no queue though they should be; those that are keep their rank.
@@ -46,7 +47,6 @@ STEPS: Mapping[int, Step] = {0: _write_indexes_anew}
 _DRAFT_BUCKET = re.compile(r":(high|low):\d+:\d+\Z")
 
 UPGRADE_LOCK_SECONDS = 3600
-WORKER_ALIVE_SECONDS = 30
 
 
 class UpgradeNeeded(ServerUnsuitable):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, TypeVar
 
 from app.queue import growth
+from app.queue.answers import Promotion, Reaping, Renewal, Turn
 from app.queue.errors import (
     IdempotencyConflict,
     JobNotFound,
@@ -14,14 +15,7 @@ from app.queue.errors import (
     QueueUnavailable,
 )
 from app.queue.job import Job
-from app.queue.jobqueue import (
-    JobQueue,
-    Promotion,
-    Reaping,
-    Renewal,
-    Turn,
-    new_nonce,
-)
+from app.queue.jobqueue import JobQueue, new_nonce
 from app.queue.outcome import Outcome
 from app.queue.repairing import RepairStep
 from app.queue.sharded_submission import submit_each_to_shards, submit_to_shards

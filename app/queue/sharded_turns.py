@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import Any
 from zlib import crc32
 
+from app.queue.answers import Renewal, Turn
 from app.queue.errors import QueueUnavailable
 from app.queue.job import Job
-from app.queue.jobqueue import Renewal, Turn
 from app.queue.outcome import Outcome
 from app.queue.shards import Shards
 

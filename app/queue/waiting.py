@@ -7,10 +7,11 @@ from typing import Any
 import redis
 from redis.exceptions import NoScriptError
 
+from app.queue.answers import Turn
 from app.queue.connection import unavailable_as_queue_error
 from app.queue.errors import QueueUnavailable
 from app.queue.job import Job
-from app.queue.jobqueue import JobQueue, Turn, new_nonce
+from app.queue.jobqueue import JobQueue, new_nonce
 
 
 class MarkerWait:

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.queue.keys import Keys
 
-WORKER_ALIVE_SECONDS = 30.0
+WORKER_ALIVE_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)

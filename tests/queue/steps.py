@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from app.queue import outcome as outcomes
+from app.queue.answers import Reaping
 from app.queue.job import Job, Status
-from app.queue.jobqueue import JobQueue, Reaping
+from app.queue.jobqueue import JobQueue
 from tests.queue.virtual_time import Clock
 
 

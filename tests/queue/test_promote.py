@@ -7,8 +7,9 @@ from collections.abc import Callable
 import pytest
 import redis
 
+from app.queue.answers import Promotion
 from app.queue.job import Job, Priority, Status
-from app.queue.jobqueue import JobQueue, Promotion
+from app.queue.jobqueue import JobQueue
 from app.queue.submission import NewJob
 from tests.queue.steps import claim_one, job_in, send_every_call_twice
 from tests.queue.virtual_time import Clock

@@ -7,9 +7,10 @@ from collections.abc import Callable
 import pytest
 import redis
 
+from app.queue.answers import Reaping
 from app.queue.inspector import Inspector
 from app.queue.job import Attempt, Job, Status
-from app.queue.jobqueue import JobQueue, Reaping
+from app.queue.jobqueue import JobQueue
 from app.queue.submission import NewJob
 from tests.queue.steps import claim_one, let_leases_run_out, send_every_call_twice
 from tests.queue.virtual_time import Clock

@@ -8,9 +8,10 @@ from dataclasses import replace
 import pytest
 import redis
 
+from app.queue.answers import Renewal
 from app.queue.inspector import Inspector
 from app.queue.job import Job, Status
-from app.queue.jobqueue import JobQueue, Renewal
+from app.queue.jobqueue import JobQueue
 from app.queue.submission import NewJob
 from tests.queue.steps import claim_one, let_leases_run_out
 from tests.queue.virtual_time import Clock

@@ -10,10 +10,11 @@ from contextlib import AbstractContextManager
 import pytest
 import redis
 
+from app.queue.answers import Turn
 from app.queue.connection import connect
 from app.queue.errors import QueueUnavailable, ServerUnsuitable
 from app.queue.job import Status
-from app.queue.jobqueue import JobQueue, Turn
+from app.queue.jobqueue import JobQueue
 from app.queue.waiting import MarkerWait
 from tests.conftest import RedisServer
 from tests.queue.invariants import check

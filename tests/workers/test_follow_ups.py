@@ -12,9 +12,10 @@ import redis
 
 from app.jobs import job_type, registry
 from app.queue import outcome as outcomes
+from app.queue.answers import Turn
 from app.queue.errors import QueueFull, QueueUnavailable
 from app.queue.job import Job, Priority
-from app.queue.jobqueue import JobQueue, Turn
+from app.queue.jobqueue import JobQueue
 from app.queue.outcome import Outcome
 from app.queue.sharded_jobqueue import ShardedJobQueue
 from app.queue.submission import NewJob, Submitted

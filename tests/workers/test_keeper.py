@@ -10,9 +10,10 @@ from contextlib import contextmanager
 import pytest
 import redis
 
+from app.queue.answers import Renewal
 from app.queue.errors import QueueUnavailable
 from app.queue.job import Job
-from app.queue.jobqueue import JobQueue, Renewal
+from app.queue.jobqueue import JobQueue
 from tests.workers.crews import TestCrew
 from tests.workers.processes import wait_until
 from workers.keeper import Keeper
