@@ -67,7 +67,7 @@ def _last_success_seconds() -> float | None:
     jobs = inspector().page(query).jobs
     if not jobs or jobs[0].completed_at is None:
         return None
-    return max(0.0, round(inspector().now() - jobs[0].completed_at, 3))
+    return max(0.0, inspector().now() - jobs[0].completed_at)
 
 
 def _unavailable(reason: str) -> Response:
