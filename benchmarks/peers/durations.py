@@ -6,7 +6,7 @@ import queue as queues
 import threading
 import time
 
-from benchmarks.peers.arena import BULLMQ, OURS, Peer, arena, settle
+from benchmarks.peers.arena import BULLMQ, OURS, Arena, arena, settle
 from benchmarks.peers.plan import Plan
 from benchmarks.peers.results import Results
 
@@ -23,19 +23,18 @@ def measure(plan: Plan, results: Results) -> None:
         case = f"jobs of {milliseconds} ms"
         for peer in (OURS, BULLMQ):
             if peer in plan.peers:
-                results.note(
-                    PART, case, peer.name, "of the ideal", _share(peer, jobs, milliseconds)
-                )
+                with arena(peer) as one:
+                    reached = _share(one, jobs, milliseconds)
+                    results.note(PART, case, peer.name, "of the ideal", reached)
         results.note(PART, case, LIMIT, "of the ideal", bare_share(jobs, milliseconds))
 
 
-def _share(peer: Peer, jobs: int, milliseconds: float) -> float:
-    with arena(peer) as one:
-        one.fill(jobs, milliseconds)
-        with one.workers(1, CONCURRENCY):
-            settle()
-            one.open_gate()
-            return share([began for _, began in one.wait_for_marks(jobs)], milliseconds)
+def _share(one: Arena, jobs: int, milliseconds: float) -> float:
+    one.fill(jobs, milliseconds)
+    with one.workers(1, CONCURRENCY):
+        settle()
+        one.open_gate()
+        return share([began for _, began in one.wait_for_marks(jobs)], milliseconds)
 
 
 def share(began: list[float], milliseconds: float) -> float:

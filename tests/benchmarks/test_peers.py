@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,6 +52,17 @@ def test_threads_that_begin_at_once_write_into_one_file(
     [path] = tmp_path.glob("marks-*")
     marks = [mark for mark in common.MARK.iter_unpack(path.read_bytes()) if mark[1]]
     assert [submitted for submitted, _ in marks] == [1.5] * 16
+
+
+def test_a_peer_that_fails_does_not_end_the_run_but_ours_does(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with arena(replace(OURS, name="A peer")):
+        raise OSError("no more")
+
+    assert "A peer failed and is left out of this round: no more" in capsys.readouterr().out
+    with pytest.raises(OSError, match="no more"), arena(OURS):
+        raise OSError("no more")
 
 
 def test_payloads_have_200_bytes() -> None:
