@@ -27,6 +27,7 @@ from app.queue.errors import (
 from app.queue.job import FINAL, Job
 from app.queue.keys import Keys
 from app.queue.layout import Era, Layout
+from app.queue.line import Line
 from app.queue.outcome import Outcome
 from app.queue.repairing import Repair, RepairStep, repair_size
 from app.queue.schema import check_schema, upgrade
@@ -87,15 +88,13 @@ class JobQueue:
     def submit_many(self, jobs: Sequence[NewJob]) -> list[Submitted | IdempotencyConflict]:
         """Submits jobs, `SUBMIT_MAX` in one atomic step; answers in order.
 
-        Raises InvalidJob before anything is submitted. QueueUnavailable leaves open whether the
-        current step was taken, and NotReplicated whether it will last: submit again with the same
+        Raises InvalidJob before anything is submitted. QueueUnavailable leaves open which of the
+        jobs were taken, and NotReplicated whether they will last: submit again with the same
         idempotency keys.
         """
         packed = [(job, pack(job)) for job in jobs]
-        answers: list[Submitted | IdempotencyConflict] = []
-        for first in range(0, len(packed), SUBMIT_MAX):
-            answers += self.submit_step(packed[first : first + SUBMIT_MAX])
-        return answers
+        steps = [packed[first : first + SUBMIT_MAX] for first in range(0, len(packed), SUBMIT_MAX)]
+        return [answer for answers in self.submit_steps(steps) for answer in answers]
 
     def submit_one(self, job: NewJob) -> Submitted | IdempotencyConflict:
         """As `submit_many`; threads of a web process that come at the same time share a call, and
@@ -116,15 +115,31 @@ class JobQueue:
 
         Raises LayoutChanging when the shard has another era, and as `submit_many`.
         """
+        [answers] = self.submit_steps([jobs], era, number)
+        return answers
+
+    def submit_steps(
+        self, steps: Sequence[Sequence[Packed]], era: Era = _ONE_SHARD, number: int = 0
+    ) -> Iterator[list[Submitted | IdempotencyConflict]]:
+        """The same for several: yields the answers of each. The next is under way by then."""
+        several = (self._submit_args(step, era, number) for step in steps)
+        called = self._scripts.calls("submit", several)
+        if self._replicas:
+            called = (
+                self._scripts.call("submit", *args, replicas=self._replicas) for args in several
+            )
+        for step, (now_ms, *ids) in zip(steps, called, strict=True):
+            if now_ms == "era":
+                raise LayoutChanging
+            pairs = zip(ids, step, strict=True)
+            yield [unpack(answer, job, int(now_ms)) for answer, (job, _) in pairs]
+
+    def _submit_args(self, jobs: Sequence[Packed], era: Era, number: int) -> list[Any]:
         args: list[Any] = [new_nonce(), self.head_start_ms, IDEMPOTENCY_SECONDS, self._search]
         args += (era.mark, number)
         for _, fields in jobs:
             args += fields
-        now_ms, *ids = self._scripts.call("submit", *args, replicas=self._replicas)
-        if now_ms == "era":
-            raise LayoutChanging
-        pairs = zip(ids, jobs, strict=True)
-        return [unpack(answer, job, int(now_ms)) for answer, (job, _) in pairs]
+        return args
 
     def known_keys(self, digests: Sequence[str]) -> set[str]:
         """Those of these digests of idempotency keys that this shard remembers."""
@@ -195,16 +210,27 @@ class JobQueue:
         Sent again with the same nonce it answers the same. A lost lease is a verdict here, not
         an error, because the other outcomes stand.
         """
-        args: list[Any] = [worker, nonce or new_nonce(), wanted, self.lease_ms, self.head_start_ms]
-        for outcome in outcomes:
-            args += (outcome.verb, outcome.job_id, outcome.token, outcome.result, outcome.detail)
+        args = self._turn_args(worker, outcomes, wanted, nonce or new_nonce())
         return self.turn_of(self._scripts.call("turn", *args))
 
-    def claim_command(self, worker: str, count: int, *, nonce: str) -> tuple[Any, ...]:
-        """`claim` as a command to send on a connection of one's own; `turn_of` reads its answer.
-        The server may not know the script (redis.exceptions.NoScriptError)."""
-        args = (worker, nonce, count, self.lease_ms, self.head_start_ms)
-        return self._scripts.command("turn", *args)
+    def turn_command(
+        self, worker: str, outcomes: Sequence[Outcome], wanted: int, *, nonce: str
+    ) -> tuple[Any, ...]:
+        """`turn` as a command to send on a `line`; `turn_of` reads its answer. The server may not
+        know the script (redis.exceptions.NoScriptError)."""
+        return self._scripts.command("turn", *self._turn_args(worker, outcomes, wanted, nonce))
+
+    def _turn_args(
+        self, worker: str, outcomes: Sequence[Outcome], wanted: int, nonce: str
+    ) -> list[Any]:
+        args: list[Any] = [worker, nonce, wanted, self.lease_ms, self.head_start_ms]
+        for outcome in outcomes:
+            args += (outcome.verb, outcome.job_id, outcome.token, outcome.result, outcome.detail)
+        return args
+
+    def line(self) -> Line:
+        """A connection of one's own to the server."""
+        return Line(self._client)
 
     def turn_of(self, answer: list[Any]) -> Turn:
         verdicts, claimed, paused, due, more, era = answer

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from redis.exceptions import NoScriptError
 
 from app.queue.connection import unavailable_as_queue_error
 from app.queue.errors import NotReplicated
+from app.queue.line import Line
 
 _FOLDER = Path(__file__).parent / "lua"
 
@@ -132,6 +134,41 @@ class Scripts:
         if confirmed < replicas:
             raise NotReplicated("No replica has confirmed it.")
         return answer
+
+    def calls(self, name: str, several: Iterable[Sequence[Any]]) -> Iterator[Any]:
+        """Runs one script several times, with arguments that bear being sent twice, and yields its
+        answers in order. The next is sent before one is answered, so that client and server work at
+        the same time. Raises as `call`: then one more may be done."""
+        script = self._script(name)
+        line, serves = Line(self._client), True
+        under_way: deque[Sequence[Any]] = deque()
+
+        def answer() -> Any:
+            nonlocal serves
+            args = under_way.popleft()
+            if serves:
+                try:
+                    return line.receive()
+                except redis.RedisError:
+                    serves = False
+                    line.give_back()
+            return self.call(name, *args)
+
+        try:
+            for args in several:
+                under_way.append(args)
+                if serves:
+                    try:
+                        line.send(self._command(script, args))
+                    except redis.RedisError:
+                        serves = False
+                        line.give_back()
+                if len(under_way) > 1:
+                    yield answer()
+            while under_way:
+                yield answer()
+        finally:
+            line.give_back()
 
     def command(self, name: str, *args: Any) -> tuple[Any, ...]:
         """The command that runs one script, if the server knows it."""

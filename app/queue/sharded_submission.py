@@ -59,6 +59,9 @@ def submit_each_to_shards(
         layout = shards.layout
         waiting = [at for at in range(len(jobs)) if at not in answers]
         try:
+            if layout.shards == 1:
+                _submit_to_one(shards, layout.era, jobs, waiting, answers)
+                continue
             for number, places in _steps(shards, layout, jobs, waiting, answers, full):
                 step = [jobs[at] for at in places]
                 try:
@@ -67,8 +70,6 @@ def submit_each_to_shards(
                 except LayoutChanging:
                     raise
                 except QueueUnavailable as error:
-                    if layout.shards == 1:
-                        raise
                     if isinstance(error, QueueFull) and number not in full:
                         full.add(number)  # it took nothing: what need not go there goes elsewhere
                         if not any(map(digest_of, step)):
@@ -84,6 +85,20 @@ def submit_each_to_shards(
     return [answers[at] for at in range(len(jobs))]
 
 
+def _submit_to_one(
+    shards: Shards,
+    era: Era,
+    jobs: Sequence[Packed],
+    waiting: Sequence[int],
+    answers: dict[int, Answer | QueueUnavailable],
+) -> None:
+    steps = list(_in_steps(waiting))
+    with shards.asking(0) as queue:
+        taken = queue.submit_steps([[jobs[at] for at in places] for places in steps], era)
+        for places, found in zip(steps, taken, strict=True):
+            answers.update(zip(places, found, strict=True))
+
+
 def _steps(
     shards: Shards,
     layout: Layout,
@@ -92,10 +107,7 @@ def _steps(
     answers: dict[int, Answer | QueueUnavailable],
     full: set[int],
 ) -> Iterator[Step]:
-    """What goes where. Answers itself what can't be told, for a shard is away."""
-    if layout.shards == 1:
-        yield from ((0, at_once) for at_once in _in_steps(waiting))
-        return
+    """What goes where, of several shards. Answers itself what can't be told, for one is away."""
     keyed = {at: digest for at in waiting if (digest := digest_of(jobs[at]))}
     for at_once in _in_steps([at for at in waiting if at not in keyed]):
         yield shards.next_serving(but=full), at_once

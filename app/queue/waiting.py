@@ -12,6 +12,7 @@ from app.queue.connection import unavailable_as_queue_error
 from app.queue.errors import QueueUnavailable
 from app.queue.job import Job
 from app.queue.jobqueue import JobQueue, new_nonce
+from app.queue.line import Line
 
 
 class MarkerWait:
@@ -25,9 +26,7 @@ class MarkerWait:
         self, queue: JobQueue, client: redis.Redis, key: str, *, block_seconds: float
     ) -> None:
         self._queue = queue
-        self._pool: Any = client.connection_pool
-        self._connection: Any = None
-        self._closed = False
+        self._line = Line(client)
         self._block = ("BZPOPMIN", key, block_seconds)
         self._unanswered = ""  # the nonce of a claim
 
@@ -49,7 +48,7 @@ class MarkerWait:
             turn = self._claim(worker)
         else:
             self._unanswered = new_nonce()
-            claim = self._queue.claim_command(worker, 1, nonce=self._unanswered)
+            claim = self._queue.turn_command(worker, (), 1, nonce=self._unanswered)
             try:
                 turn = self._queue.turn_of(self._ask(self._block, claim)[1])
             except NoScriptError:
@@ -66,9 +65,7 @@ class MarkerWait:
         return jobs
 
     def close(self) -> None:
-        self._closed = True
-        if self._connection is not None:
-            self._connection.disconnect()
+        self._line.close()
 
     def _claim(self, worker: str) -> Turn:
         return self._queue.turn(worker, (), 1, nonce=self._unanswered)
@@ -77,19 +74,12 @@ class MarkerWait:
         """The answers to commands that are sent in one packet."""
         with unavailable_as_queue_error():
             try:
-                if self._connection is None:
-                    self._connection = self._pool.get_connection()
-                connection = self._connection
-                connection.send_packed_command(connection.pack_commands(commands))
-                if self._closed:  # just before it could be cut
-                    raise redis.ConnectionError("closed")
-                return [connection.read_response() for _ in commands]
+                self._line.send(*commands)
+                return [self._line.receive() for _ in commands]
             except NoScriptError:
                 raise
             except BaseException as error:
-                if self._connection is not None:
-                    # Answers that nobody reads must not be the next one's.
-                    self._connection.disconnect()
-                if self._closed:
+                self._line.cut()
+                if self._line.closed:
                     raise QueueUnavailable("Waiting was ended.") from error
                 raise

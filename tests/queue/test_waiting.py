@@ -69,7 +69,7 @@ def cut(monkeypatch: pytest.MonkeyPatch) -> Cut:
 
     @contextlib.contextmanager
     def cutting(wait: MarkerWait) -> Iterator[None]:
-        connection = wait._connection = wait._pool.get_connection()
+        connection = wait._line._connection = wait._line._pool.get_connection()
         read = connection.read_response
         answers: list[object] = []
 
