@@ -129,23 +129,32 @@ class Crew:
                     self.unfinished -= len(unbegun)
                 return unbegun
 
-    def wait(self, timeout_seconds: float | None = None) -> None:
-        """Until something is finished, the bell rang for another reason, or the time is over.
+    def wait(self, timeout_seconds: float | None = None) -> bool:
+        """Until something is finished or the bell rang for another reason (True), or the time is
+        over.
 
-        Short jobs are settled in company: when half of those claimed ahead are used up.
+        Short jobs are settled in company: when half of those in hand are finished, or
+        `SETTLE_WITHIN_SECONDS` later.
         """
-        half_used = len(self.slots) + SHORT_JOB_BUFFER // 2
         with self._counting:
-            in_company = self._are_short and half_used < self.unfinished
-            self._ring_below = half_used if in_company else self.unfinished
+            in_company = self.has_company
+            half = max(len(self.slots), self.unfinished // 2)
+            self._ring_below = half if in_company else self.unfinished
         # Looked at after the threshold is set: whoever finished before did not ring.
         if self.unfinished - len(self._done) < self._ring_below:
-            return
+            return True
         if not in_company:
-            self._bell.wait(timeout_seconds)
-            return
+            return self._bell.wait(timeout_seconds)
+        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         while not self._bell.wait(SETTLE_WITHIN_SECONDS) and not self._done:
-            pass
+            if deadline is not None and time.monotonic() >= deadline:
+                return False
+        return True
+
+    @property
+    def has_company(self) -> bool:
+        """Jobs are short, and some wait for a free slot."""
+        return self.are_short and self.unfinished > len(self.slots)
 
     def stop(self, reason: type[Interrupted]) -> None:
         """Interrupts what runs."""
@@ -157,11 +166,11 @@ class Crew:
         return min(1, max(0, len(self.slots) - self.unfinished))
 
     @property
-    def _are_short(self) -> bool:
+    def are_short(self) -> bool:
         return self._mean_seconds < SHORT_JOB_SECONDS
 
     def _buffer(self) -> int:
-        if self._are_short:
+        if self.are_short:
             return SHORT_JOB_BUFFER
         loss = self._refill_seconds / self._mean_seconds
         if loss <= LOSS_BORNE:

@@ -44,6 +44,10 @@ class FollowUps:
         self._queue = queue
         self._waiting: list[NewJob] = []
 
+    def concern(self, outcomes: Sequence[Outcome]) -> bool:
+        """Whether there is something to submit with these outcomes."""
+        return bool(self._waiting) or any(outcome.follow_ups for outcome in outcomes)
+
     def submit(self, outcomes: Sequence[Outcome]) -> list[Outcome]:
         """Returns the outcomes that may be told: those must wait of which a job could not be
         submitted, for its shard is away. Raises QueueUnavailable when there is one shard alone.

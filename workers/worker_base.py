@@ -30,14 +30,14 @@ from workers.alone import Alone
 from workers.asking import Asking
 from workers.attempt import attempt, failed
 from workers.bell import Bell
-from workers.crew import Crew, timeout_of
+from workers.crew import SETTLE_WITHIN_SECONDS, Crew, timeout_of
 from workers.follow_ups import with_follow_ups
 from workers.housekeeping import StandIn
 from workers.keeper import Keeper
 from workers.pace import wait_for_turn
 from workers.presence import Presence, new_name
 from workers.slot import Cancelled, Interrupted, ShuttingDown, Slot, TimedOut
-from workers.turns import Turns
+from workers.turns import Asked, Turns
 from workers.wake import Claims, Watches
 
 log = logging.getLogger(__name__)
@@ -191,20 +191,32 @@ class Worker:
     def _step(self) -> None:
         """Settles what is finished, claims what there is room for, and waits for more."""
         finished = self._take_finished()
-        wanted = min(CLAIM_MAX, self._crew.room())
+        wanted = min(CLAIM_MAX, self._crew.room() - self._turns.wanted)
         # The shard whose marker was taken is asked first; those of others are for who has room.
         taken = self._wake.took()
         first = taken[0] if taken and wanted > 0 else None
         self._wake.put_back(but=first)
-        claimed = 0
         if finished or wanted > 0:
-            claimed = self._settle_and_claim(finished, max(0, wanted), first)
-            if not self._stopping:
-                self._wait_for_work(claimed, wanted)
-        if self._stopping:
-            return
-        if not 0 < claimed < wanted or len(self._queue.parts()) == 1:  # else others may have more
+            self._turns.ask(finished, max(0, wanted), first, ahead=self._crew.are_short)
+        may_be_idle = self._take_answers(ahead=True)
+        if self._turns.under_way and not self._stopping:
+            if self._crew.wait(SETTLE_WITHIN_SECONDS):
+                return
+            may_be_idle = self._take_answers()
+        if may_be_idle and not self._stopping:
             self._crew.wait(TELL_AGAIN_SECONDS if self._turns.untold else None)
+
+    def _take_answers(self, *, ahead: bool = False) -> bool:
+        """Waits until no turn is under way; `ahead`: but one, while there are short jobs to go on
+        with. Whether other shards may not have more work, as far as the last answer tells."""
+        claimed = wanted = 0
+        while len(self._turns.under_way) > (ahead and self._crew.has_company):
+            asked, turn = self._turns.answer()
+            claimed, wanted = len(turn.jobs), asked.wanted
+            self._settled(asked, turn)
+            if not (self._stopping or self._turns.under_way):
+                self._wait_for_work(claimed, wanted)
+        return not 0 < claimed < wanted or len(self._queue.parts()) == 1
 
     def _wait_for_work(self, claimed: int, wanted: int) -> None:
         """Who waits for a marker claims for a free slot by itself. Not of several shards: slots
@@ -241,13 +253,10 @@ class Worker:
         if turn.housekeeping_due:
             self._stand_in.help_out()
 
-    def _settle_and_claim(
-        self, finished: list[Outcome], wanted: int, first: int | None = None
-    ) -> int:
-        turn = self._turns.take(finished, wanted, first)
-        if wanted:
+    def _settled(self, asked: Asked, turn: Turn) -> None:
+        if asked.wanted:
             self._claimed = time.monotonic()
-        for outcome, verdict in zip(finished, turn.verdicts, strict=True):
+        for outcome, verdict in zip(asked.finished, turn.verdicts, strict=True):
             if verdict == "away":
                 continue
             self._held.pop((outcome.job_id, outcome.token), None)
@@ -257,7 +266,10 @@ class Worker:
             self._stand_in.help_out()
         self._held.update((job.lease, job) for job in turn.jobs)
         self._crew.hand_over(turn.jobs)
-        return len(turn.jobs)
+
+    def _settle(self, finished: list[Outcome]) -> None:
+        self._turns.ask(finished, 0)
+        self._take_answers()
 
     # ── In the threads of the crew ──────────────────────────────────────────────────────────
 
@@ -306,6 +318,7 @@ class Worker:
         """Finishes what runs, gives back what was not begun or doesn't end in time."""
         log.info("Stopping: %d jobs in hand", len(self._held))
         late = self._end_waiting()
+        self._take_answers()
         self._give_back(self._crew.take_unbegun() + late)
         self._settle_until(self._stop_by)
         self._stop_by = time.monotonic() + STOP_GRACE_SECONDS
@@ -326,12 +339,12 @@ class Worker:
 
     def _give_back(self, jobs: list[Job]) -> None:
         if jobs:
-            self._settle_and_claim([outcomes.released(job, reason=STOPPED) for job in jobs], 0)
+            self._settle([outcomes.released(job, reason=STOPPED) for job in jobs])
 
     def _settle_until(self, deadline: float) -> None:
         while True:
             if finished := self._take_finished():
-                self._settle_and_claim(finished, 0)
+                self._settle(finished)
             seconds_left = deadline - time.monotonic()
             if not (self._running() or self._turns.untold) or seconds_left <= 0:
                 return
@@ -346,6 +359,7 @@ class Worker:
 
     def _close(self) -> None:
         self._keeper.stop()
+        self._turns.close()
         self._end_waiting()
         self._crew.stop(ShuttingDown)  # their processes, if they have some, must not stay
         self._alone.close()

@@ -71,6 +71,12 @@ def noop(job: Job) -> None:
     """As short as can be."""
 
 
+@job_type("swift")
+def swift(job: Job) -> None:
+    """So short that many are claimed ahead and told in company."""
+    note(job)
+
+
 @job_type("limited", rate="20/s")
 def limited(job: Job) -> float:
     """When it ran, in seconds of the clock that all processes of the machine have in common."""

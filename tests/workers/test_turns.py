@@ -1,0 +1,255 @@
+"""Turns that are sent ahead: nothing is told twice, claimed twice or forgotten, whatever breaks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from app.config import Config
+from app.queue import outcome as outcomes
+from app.queue.connection import connect
+from app.queue.errors import QueueUnavailable
+from app.queue.job import Job, Status
+from app.queue.line import Line
+from app.queue.opening import Store
+from app.queue.submission import NewJob
+from tests.conftest import RedisServer
+from tests.queue.invariants import check
+from tests.workers.own_server import OwnServer
+from tests.workers.processes import RETRY, System
+from workers.bell import Bell
+from workers.turns import Turns
+
+WORKER = "w1"
+
+
+@pytest.fixture
+def open_store(
+    server: RedisServer, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Store]]:
+    opened = []
+
+    def open_it(url: str = server.url, **settings: str) -> Store:
+        for name, value in {"REDIS_URL": url, **settings}.items():
+            monkeypatch.setenv(name, value)
+        opened.append(Store(Config.load(env_file=None), name="tests", timeout_seconds=1))
+        opened[-1].queue.ensure_schema()
+        return opened[-1]
+
+    yield open_it
+    for store in opened:
+        store.client.close()
+    check(client)
+
+
+@pytest.fixture
+def make_turns(tmp_path: Path) -> Callable[..., Turns]:
+    def make(store: Store, **options: Any) -> Turns:
+        defaults = {"more_finished": list, "stop_by": lambda: None}
+        return Turns(store.queue, WORKER, tmp_path, Bell(), **{**defaults, **options})
+
+    return make
+
+
+def claimed(turns: Turns, count: int) -> list[Job]:
+    jobs = turns.take([], count).jobs
+    assert len(jobs) == count
+    return jobs
+
+
+def completed(jobs: list[Job]) -> list[outcomes.Outcome]:
+    return [outcomes.completed(job) for job in jobs]
+
+
+def submit(store: Store, count: int) -> None:
+    store.queue.submit_many([NewJob("noop")] * count)
+
+
+def test_turns_are_made_before_the_first_is_answered_and_answered_in_their_order(
+    open_store: Callable[..., Store], make_turns: Callable[..., Turns], client: redis.Redis
+) -> None:
+    store = open_store()
+    submit(store, 7)
+    turns = make_turns(store)
+    jobs = claimed(turns, 3)
+
+    turns.ask(completed(jobs[:1]), 2, ahead=True)
+    turns.ask(completed(jobs[1:]), 1, ahead=True)
+    assert (len(turns.under_way), turns.wanted) == (2, 3)
+    while store.inspector().counts()[Status.SUCCESS] < 3:
+        pass
+
+    first, second = turns.answer(), turns.answer()
+    assert [len(turn.verdicts) for _, turn in (first, second)] == [1, 2]
+    assert [[job.id for job in turn.jobs] for _, turn in (first, second)] == [[4, 5], [6]]
+    assert first[0].finished[0].job_id == 1
+    assert all(job.leased_at == asked.at for asked, turn in (first, second) for job in turn.jobs)
+    assert not turns.under_way and turns.wanted == 0
+    turns.close()
+
+
+def break_off(*_args: object) -> None:
+    raise redis.ConnectionError("cut")
+
+
+def test_what_was_sent_ahead_before_the_connection_broke_is_told_and_claimed_once(
+    open_store: Callable[..., Store],
+    make_turns: Callable[..., Turns],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    store = open_store()
+    submit(store, 9)
+    turns = make_turns(store)
+    jobs = claimed(turns, 3)
+    turns.ask(completed(jobs[:1]), 2, ahead=True)
+    turns.ask(completed(jobs[1:]), 1, ahead=True)
+    while store.inspector().counts()[Status.SUCCESS] < 3:
+        pass
+
+    with monkeypatch.context() as patch:  # the server has answered, and nobody reads it
+        patch.setattr(Line, "receive", break_off)
+        asked, first = turns.answer()
+    _, second = turns.answer()
+
+    assert [outcome.job_id for outcome in asked.finished] == [1, 2, 3], "all told with the first"
+    assert first.verdicts == ["repeat"] * 3
+    assert [[job.id for job in turn.jobs] for turn in (first, second)] == [[4, 5], [6]]
+    assert store.inspector().counts()[Status.PROCESSING] == 3
+    turns.ask(completed(first.jobs), 1, ahead=True)
+    assert turns.answer()[1].verdicts == ["ok", "ok"], "on a new connection"
+    turns.close()
+
+
+def test_what_could_not_be_sent_ahead_is_made_when_it_is_asked_for(
+    open_store: Callable[..., Store], make_turns: Callable[..., Turns], client: redis.Redis
+) -> None:
+    store = open_store()
+    submit(store, 6)
+    turns = make_turns(store)
+    jobs = claimed(turns, 2)
+    turns.ask([], 1, ahead=True)
+    turns.answer()
+    client.client_kill_filter(_type="normal", skipme=True)
+
+    turns.ask(completed(jobs[:1]), 1, ahead=True)
+    turns.ask(completed(jobs[1:]), 1, ahead=True)
+    answers = [turns.answer() for _ in range(2)]
+
+    assert [verdict for _, turn in answers for verdict in turn.verdicts] == ["ok", "ok"]
+    assert [job.id for _, turn in answers for job in turn.jobs] == [4, 5]
+    turns.close()
+
+
+def test_a_server_that_forgot_the_script_gets_it_again(
+    open_store: Callable[..., Store], make_turns: Callable[..., Turns], client: redis.Redis
+) -> None:
+    store = open_store()
+    submit(store, 3)
+    turns = make_turns(store)
+    jobs = claimed(turns, 2)
+    client.script_flush()
+
+    turns.ask(completed(jobs[:1]), 0, ahead=True)
+    turns.ask(completed(jobs[1:]), 1, ahead=True)
+    (_, first), (_, second) = turns.answer(), turns.answer()
+
+    assert first.verdicts == ["ok", "ok"]
+    assert [job.id for job in second.jobs] == [3]
+    turns.close()
+
+
+def test_while_redis_is_away_all_that_is_under_way_is_in_the_journal(
+    own_server: OwnServer,
+    open_store: Callable[..., Store],
+    make_turns: Callable[..., Turns],
+    tmp_path: Path,
+) -> None:
+    store = open_store(own_server.url)
+    submit(store, 4)
+    turns = make_turns(store, stop_by=lambda: 0.0)
+    jobs = claimed(turns, 4)
+    own_server.freeze()
+    turns.ask(completed(jobs[:1]), 0, ahead=True)
+    turns.ask(completed(jobs[1:3]), 0, ahead=True)
+    own_server.kill()
+
+    with pytest.raises(QueueUnavailable):
+        turns.answer()
+
+    lines = (tmp_path / f"{WORKER}.jsonl").read_text().splitlines()
+    assert [json.loads(line)["job_id"] for line in lines] == [1, 2, 3]
+    turns.close()
+
+
+def test_jobs_that_follow_are_submitted_before_their_outcome_is_told(
+    open_store: Callable[..., Store], make_turns: Callable[..., Turns], client: redis.Redis
+) -> None:
+    store = open_store()
+    submit(store, 1)
+    turns = make_turns(store)
+    [job] = claimed(turns, 1)
+    follows = replace(outcomes.completed(job), follow_ups=(NewJob("event", "{}"),))
+
+    turns.ask([follows], 0, ahead=True)
+    assert not turns.under_way[0].sent
+    assert turns.answer()[1].verdicts == ["ok"]
+
+    assert store.inspector().counts()[Status.PENDING] == 1
+
+
+def test_of_several_shards_nothing_is_asked_ahead(
+    open_store: Callable[..., Store], make_turns: Callable[..., Turns], client: redis.Redis
+) -> None:
+    turns = make_turns(open_store(QUEUE_SHARDS="2"))
+
+    turns.ask([], 1, ahead=True)
+
+    assert not turns.under_way[0].sent
+    assert turns.answer()[1].jobs == []
+    client.flushall()  # what is checked afterwards is a store with one
+
+
+def test_a_drain_that_is_cut_off_again_and_again_runs_each_job_once(system: System) -> None:
+    jobs = [NewJob("swift")] * 4000
+    system.queue.submit_many(jobs)
+    admin = connect(system.url, name="admin")
+    worker = system.start()
+    cuts = 0
+
+    while (done := system.inspector.counts()[Status.SUCCESS]) < len(jobs):
+        if done and cuts < 40:
+            cuts += bool(admin.client_kill_filter(_type="normal", skipme=True))
+
+    assert cuts >= 5
+    runs = [job_id for job_id, _, _ in system.notes()]
+    assert sorted(runs) == list(range(1, len(jobs) + 1))
+    assert system.totals()["lost"] == system.totals()["late"] == system.totals()["died"] == 0
+    assert worker.stop() == 0
+    assert "Traceback" not in worker.log()
+    admin.close()
+
+
+def test_a_worker_that_is_stopped_in_a_drain_gives_back_what_it_has_not_begun(
+    system: System,
+) -> None:
+    jobs = [NewJob("swift")] * 4000
+    system.queue.submit_many(jobs)
+    system.start(RETRY)
+    worker = system.start()
+    while not system.inspector.counts()[Status.SUCCESS]:
+        pass
+
+    assert worker.stop() == 0
+
+    assert system.inspector.counts()[Status.PROCESSING] == 0
+    assert len(system.notes()) == system.inspector.counts()[Status.SUCCESS] < len(jobs)
+    system.start()
+    system.wait_for_all(Status.SUCCESS, len(jobs))
+    assert len(system.notes()) == len(jobs)
+    assert system.totals()["died"] == 0
