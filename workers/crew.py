@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 
 from app.jobs import UnknownJobType, find
 from app.queue.job import Job
@@ -34,10 +35,17 @@ REFILL_MAX_SECONDS = 0.005  # a server that is slower than that for once is no r
 SETTLE_WITHIN_SECONDS = 0.005  # finished short jobs wait no longer for company
 
 
+# Waits for work in the thread that calls it, until it has claimed some, or is not to go on (None).
+Waiting = Callable[[], "list[Job] | None"]
+
+
 class Crew:
-    """`size` threads, each with a slot. All methods are for the one thread that talks to Redis,
-    but for `hand_over` and `unreserve`: who waits for work hands over what it claimed for the slot
-    that is reserved for it.
+    """Threads that run jobs, `size` at a time, each in a slot. All methods are for the one thread
+    that talks to Redis, but for those that say otherwise.
+
+    One thread more may wait for work. It runs what it claimed, and one that is free waits in its
+    place: so a job that comes to an idle worker begins where it was heard of (D. C. Schmidt et al.,
+    "Leader/Followers", PLoP 2000).
 
     `attempt` runs a job to its outcome, and may be interrupted; `interrupted` says what an
     interruption means. Either may answer None: then nothing is settled, and the lease runs out.
@@ -60,7 +68,8 @@ class Crew:
         self._attempt = attempt
         self._interrupted = interrupted
         self._began = began
-        self._inbox: queues.SimpleQueue[Job] = queues.SimpleQueue()
+        self._inbox: queues.SimpleQueue[Job | Waiting] = queues.SimpleQueue()
+        self._free: queues.SimpleQueue[Slot] = queues.SimpleQueue()
         self._done: deque[tuple[Job, Outcome | None, float, float]] = deque()
         self._ring_below = 0
         self._mean_seconds = 1.0
@@ -68,10 +77,16 @@ class Crew:
         self._last_ended = 0.0
 
     def start(self) -> None:
-        for number, slot in enumerate(self.slots):
-            threading.Thread(
-                target=self._serve, args=(slot,), name=f"slot-{number}", daemon=True
-            ).start()
+        for slot in self.slots:
+            self._free.put(slot)
+            self._start_thread(self._serve)
+
+    def start_waiting(self, waiting: Waiting) -> None:
+        self._start_thread(partial(self._serve, waiting))
+
+    def wait_on(self, waiting: Waiting) -> None:
+        """Has the next thread that is free do so. From any thread."""
+        self._inbox.put(waiting)
 
     def room(self) -> int:
         """How many more jobs to claim; not above zero: none."""
@@ -88,20 +103,20 @@ class Crew:
         with self._counting:
             self.reserved = 0
 
-    def hand_over(self, jobs: list[Job], *, for_reserved: bool = False) -> None:
-        """`for_reserved`: another slot is reserved then, if one is free."""
+    def expect(self, jobs: list[Job]) -> None:
+        """Counts what a thread claimed that waited, for the slot that was reserved; another is
+        then, if one is free. From any thread."""
         with self._counting:
-            if for_reserved:
-                # Who settles may be waiting already. Before the other number: what is finished
-                # between the two rings once too often, not too seldom.
-                self._ring_below += len(jobs)
-            self.unfinished += len(jobs)
-            if self.reserved:
-                self.reserved = self._reservable()
+            # Who settles may be waiting already. Before the other number: what is finished
+            # between the two rings once too often, not too seldom.
+            self._ring_below += len(jobs)
+            self._count(jobs)
+
+    def hand_over(self, jobs: list[Job]) -> None:
+        with self._counting:
+            self._count(jobs)
         for job in jobs:
             self._inbox.put(job)
-        if for_reserved:
-            return
         if jobs and self._last_ended:
             took = min(time.perf_counter() - self._last_ended, REFILL_MAX_SECONDS)
             self._refill_seconds += 0.1 * (took - self._refill_seconds)
@@ -119,15 +134,17 @@ class Crew:
         return finished
 
     def take_unbegun(self) -> list[Job]:
-        """Takes back what no thread has begun."""
-        unbegun = []
+        """Takes back what no thread has begun. Nobody waits for work any more."""
+        unbegun: list[Job] = []
         while True:
             try:
-                unbegun.append(self._inbox.get_nowait())
+                given = self._inbox.get_nowait()
             except queues.Empty:
                 with self._counting:
                     self.unfinished -= len(unbegun)
                 return unbegun
+            if isinstance(given, Job):
+                unbegun.append(given)
 
     def wait(self, timeout_seconds: float | None = None) -> bool:
         """Until something is finished or the bell rang for another reason (True), or the time is
@@ -162,6 +179,11 @@ class Crew:
             if job := slot.job:
                 slot.stop(job, reason)
 
+    def _count(self, jobs: list[Job]) -> None:
+        self.unfinished += len(jobs)
+        if self.reserved:
+            self.reserved = self._reservable()
+
     def _reservable(self) -> int:
         return min(1, max(0, len(self.slots) - self.unfinished))
 
@@ -180,19 +202,39 @@ class Crew:
 
     # ── In the threads ──────────────────────────────────────────────────────────────────────
 
-    def _serve(self, slot: Slot) -> None:
+    def _start_thread(self, target: Callable[[], object]) -> None:
+        threading.Thread(target=target, name="crew", daemon=True).start()
+
+    def _serve(self, waiting: Waiting | None = None) -> None:
+        if waiting and not self._wait(waiting):
+            return
         while True:
-            job = self._inbox.get()
-            began = time.perf_counter()
-            try:
-                outcome = self._run(job, slot)
-            except Exception:  # no fault of the job's; the thread must stay
-                log.exception("Job %d: not settled, its lease runs out", job.id)
-                outcome = None
-            ended = time.perf_counter()
-            self._done.append((job, outcome, ended - began, ended))
-            if self.unfinished - len(self._done) < self._ring_below:
-                self._bell.ring()
+            given = self._inbox.get()
+            if isinstance(given, Job):
+                self._work(given)
+            elif not self._wait(given):
+                return
+
+    def _wait(self, waiting: Waiting) -> bool:
+        """Whether this thread goes on with jobs."""
+        jobs = waiting()
+        for job in jobs or ():
+            self._work(job)
+        return jobs is not None
+
+    def _work(self, job: Job) -> None:
+        slot = self._free.get()
+        began = time.perf_counter()
+        try:
+            outcome = self._run(job, slot)
+        except Exception:  # no fault of the job's; the thread must stay
+            log.exception("Job %d: not settled, its lease runs out", job.id)
+            outcome = None
+        self._free.put(slot)
+        ended = time.perf_counter()
+        self._done.append((job, outcome, ended - began, ended))
+        if self.unfinished - len(self._done) < self._ring_below:
+            self._bell.ring()
 
     def _run(self, job: Job, slot: Slot) -> Outcome | None:
         try:

@@ -34,16 +34,20 @@ END_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Claims:
-    """Lets the thread that waits claim by itself, which saves a job a round trip and a hand-over.
+    """Lets the thread that waits claim by itself and run the job, which saves that a round trip
+    and two hand-overs.
 
-    `wanted` says whether there is a slot for it; `deliver` gets what was claimed and when it was
-    asked for, on the monotonic clock. `give_up`: it can't claim any more.
+    `wanted` says whether there is a slot for it; `claimed` gets what was claimed and when it was
+    asked for, on the monotonic clock. `give_up`: it can't claim any more. `start` and `pass_on`
+    have another thread wait (`Crew.start_waiting`, `wait_on`).
     """
 
     worker: str
     wanted: Callable[[], bool]
-    deliver: Callable[[Turn, float], None]
+    claimed: Callable[[Turn, float], None]
     give_up: Callable[[], None]
+    start: Callable[[Callable[[], list[Job] | None]], None]
+    pass_on: Callable[[Callable[[], list[Job] | None]], None]
 
 
 class Watches:
@@ -121,10 +125,13 @@ class WakeWatch:
         self._armed = threading.Event()
         self._took = False
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="wake", daemon=True)
+        self._waits = threading.Lock()  # held by the thread that does
 
     def start(self) -> None:
-        self._thread.start()
+        if self._claims:
+            self._claims.start(self._run)
+        else:
+            threading.Thread(target=self._run, name="wake", daemon=True).start()
 
     def begin_to_stop(self) -> None:
         self._stopping.set()
@@ -133,7 +140,8 @@ class WakeWatch:
 
     def stop(self) -> list[Job]:
         """As that of `Watches`."""
-        self._thread.join(END_SECONDS)
+        if self._waits.acquire(timeout=END_SECONDS):
+            self._waits.release()
         return self._wait.unheard(self._claims.worker) if self._claims else []
 
     def arm(self) -> None:
@@ -153,39 +161,49 @@ class WakeWatch:
         with contextlib.suppress(QueueUnavailable):  # the heartbeats find waiting work, too
             self._queue.wake(self._key)
 
-    def _run(self) -> None:
-        delay = RETRY_SECONDS[0]
-        while not self._stopping.is_set():
-            self._armed.wait()
-            try:
-                if self._claims and self._claims.wanted():
-                    self._wait_for_job(self._claims)
+    def _run(self) -> list[Job] | None:
+        """Waits in this thread until it has claimed something, which is left to it while another
+        goes on; None when it is over."""
+        with self._waits:
+            delay = RETRY_SECONDS[0]
+            while not self._stopping.is_set():
+                self._armed.wait()
+                try:
+                    if self._claims and self._claims.wanted():
+                        if jobs := self._wait_for_jobs(self._claims):
+                            return jobs
+                    else:
+                        self._wait_for_marker()
+                except QueueError as error:
+                    log.debug("No marker: %s", error)
+                    if not isinstance(error, QueueUnavailable):
+                        # It runs into that as well, and says so.
+                        self._leave_it_to_the_main_thread()
+                except Exception:  # no fault that is known; somebody must wait
+                    log.exception("Waiting for a marker failed")
+                    self._leave_it_to_the_main_thread()
                 else:
-                    self._wait_for_marker()
-            except QueueError as error:
-                log.debug("No marker: %s", error)
-                if not isinstance(error, QueueUnavailable):
-                    self._leave_it_to_the_main_thread()  # which runs into it as well, and says so
-            except Exception:  # no fault that is known; the thread must stay
-                log.exception("Waiting for a marker failed")
-                self._leave_it_to_the_main_thread()
-            else:
-                delay = RETRY_SECONDS[0]
-                continue
-            self._stopping.wait(delay)
-            delay = min(delay * 2, RETRY_SECONDS[1])
+                    delay = RETRY_SECONDS[0]
+                    continue
+                self._stopping.wait(delay)
+                delay = min(delay * 2, RETRY_SECONDS[1])
+        return None
 
     def _leave_it_to_the_main_thread(self) -> None:
         if self._claims:
             self._claims.give_up()
         self._bell.ring()
 
-    def _wait_for_job(self, claims: Claims) -> None:
+    def _wait_for_jobs(self, claims: Claims) -> list[Job]:
         asked_at = time.monotonic()
-        claims.deliver(self._wait.claim(claims.worker), asked_at)
+        turn = self._wait.claim(claims.worker)
+        claims.claimed(turn, asked_at)
         self._armed.clear()
         if claims.wanted():  # asked afterwards: who wants more arms the watch after having said so
             self._armed.set()
+        if turn.jobs:
+            claims.pass_on(self._run)
+        return turn.jobs
 
     def _wait_for_marker(self) -> None:
         if not self._wait.marker():

@@ -48,8 +48,8 @@ STOPPED = "The worker was stopped."
 
 
 class Worker:
-    """One worker process: `config.worker_concurrency` threads run jobs, the main one talks to
-    Redis, one renews leases, one waits for the wake-up marker.
+    """One worker process: `config.worker_concurrency` threads run jobs, one more waits for work and
+    changes places with them, the main one talks to Redis, one renews leases.
 
     Subclass it to override `process_job`, and call `run()` in the main thread. A job that killed
     its process before runs alone in a child process, where the class is made again: it must be
@@ -177,8 +177,10 @@ class Worker:
             Claims(
                 self.name,
                 wanted=lambda: self._crew.reserved > 0,
-                deliver=self._deliver,
+                claimed=self._on_claim,
                 give_up=self._crew.unreserve,
+                start=self._crew.start_waiting,
+                pass_on=self._crew.wait_on,
             ),
         )
         self._stand_in = StandIn(config, self._queue)
@@ -239,19 +241,17 @@ class Worker:
                 self._held.pop(job.lease, None)
         return finished
 
-    def _deliver(self, turn: Turn, asked_at: float) -> None:
+    def _on_claim(self, turn: Turn, asked_at: float) -> None:
         """In the thread that waits for a marker."""
         self._claimed = time.monotonic()
         for job in turn.jobs:
             job.leased_at = asked_at
         self._held.update((job.lease, job) for job in turn.jobs)
-        self._crew.hand_over(turn.jobs, for_reserved=True)
-        if turn.more_wait:
+        self._crew.expect(turn.jobs)
+        # The main thread asks for more, and hears what else a turn says.
+        if turn.more_wait or turn.era != self._queue.shards.layout.era.mark:
             self._crew.unreserve()
             self._bell.ring()
-        self._queue.heard(turn)
-        if turn.housekeeping_due:
-            self._stand_in.help_out()
 
     def _settled(self, asked: Asked, turn: Turn) -> None:
         if asked.wanted:

@@ -10,7 +10,7 @@ import pytest
 from app.queue.job import Job
 from tests.workers.crews import TestCrew, loop_forever, make_job
 from tests.workers.processes import PATIENCE_SECONDS
-from workers.crew import AHEAD_SECONDS, SHORT_JOB_BUFFER
+from workers.crew import AHEAD_SECONDS, SHORT_JOB_BUFFER, Crew
 from workers.slot import ShuttingDown
 
 
@@ -72,26 +72,32 @@ def test_there_is_room_for_the_jobs_that_begin_while_more_are_claimed() -> None:
     assert 2 < crew.crew.room() <= 2 + 2 * AHEAD_SECONDS / 0.005
 
 
+def claim_in_waiting(crew: Crew, job: Job) -> None:
+    """As a thread does that waits for work."""
+    crew.expect([job])
+    crew.wait_on(lambda: [job])
+
+
 def test_a_free_slot_can_be_left_to_who_waits_for_work() -> None:
     crew = TestCrew(3, loop_forever)
     assert crew.crew.reserve()
     assert crew.crew.room() == 2
 
-    crew.crew.hand_over([make_job(1)], for_reserved=True)
+    claim_in_waiting(crew.crew, make_job(1))
     assert (crew.crew.reserved, crew.crew.room()) == (1, 1), "the next one's, too"
 
     crew.crew.hand_over([make_job(2)])
     assert (crew.crew.reserved, crew.crew.room()) == (1, 0)
-    crew.crew.hand_over([make_job(3)], for_reserved=True)
+    claim_in_waiting(crew.crew, make_job(3))
     assert (crew.crew.reserved, crew.crew.room()) == (0, 0)
     assert not crew.crew.reserve()
     crew.crew.stop(ShuttingDown)
 
 
-def test_waiting_ends_when_a_job_finishes_that_was_handed_over_meanwhile() -> None:
+def test_waiting_ends_when_a_job_finishes_that_was_claimed_meanwhile() -> None:
     crew = TestCrew(1, lambda _job: None)
     crew.crew.reserve()
-    threading.Timer(0.05, crew.crew.hand_over, [[make_job(1)]], {"for_reserved": True}).start()
+    threading.Timer(0.05, claim_in_waiting, [crew.crew, make_job(1)]).start()
 
     crew.crew.wait(PATIENCE_SECONDS)
 
@@ -99,11 +105,57 @@ def test_waiting_ends_when_a_job_finishes_that_was_handed_over_meanwhile() -> No
     assert crew.crew.room() == 1
 
 
+def test_who_waits_for_work_runs_it_and_goes_on_with_other_jobs() -> None:
+    threads: list[threading.Thread] = []
+    alone = threading.Event()
+
+    def run(_job: Job) -> None:
+        threads.append(threading.current_thread())
+        assert alone.wait(PATIENCE_SECONDS)
+
+    crew = TestCrew(1, run)
+
+    def wait_for_work() -> list[Job]:
+        threads.append(threading.current_thread())
+        crew.crew.expect([make_job(1)])
+        crew.crew.wait_on(alone.set)  # ends the thread that is free
+        return [make_job(1)]
+
+    crew.crew.start_waiting(wait_for_work)
+    crew.finished(1)
+    crew.crew.hand_over([make_job(2)])
+    crew.finished(1)
+
+    assert len(threads) == 3
+    assert len(set(threads)) == 1
+
+
+def test_not_more_jobs_run_at_once_than_there_are_slots() -> None:
+    running: list[int] = []
+    most: list[int] = []
+
+    def run(job: Job) -> None:
+        running.append(job.id)
+        most.append(len(running))
+        time.sleep(0.002)
+        running.remove(job.id)
+
+    crew = TestCrew(2, run)
+    crew.crew.expect([make_job(1)])
+    crew.crew.start_waiting(lambda: [make_job(1)])  # and a third thread goes on with jobs
+    crew.crew.hand_over([make_job(number) for number in range(2, 60)])
+
+    crew.finished(59)
+
+    assert max(most) == 2
+
+
 def test_what_no_thread_has_begun_can_be_taken_back() -> None:
     jobs = [make_job(number) for number in range(1, 5)]
     crew = TestCrew(1, loop_forever)
     crew.crew.hand_over(jobs)
     slot = crew.running(jobs[0])
+    crew.crew.wait_on(lambda: None)  # no job
 
     assert crew.crew.take_unbegun() == jobs[1:]
 
