@@ -75,6 +75,7 @@ class Crew:
         self._mean_seconds = 1.0
         self._refill_seconds = 0.0  # from a job's end to its successor's arrival
         self._last_ended = 0.0
+        self._stopped: type[Interrupted] | None = None
 
     def start(self) -> None:
         for slot in self.slots:
@@ -174,7 +175,8 @@ class Crew:
         return self.are_short and self.unfinished > len(self.slots)
 
     def stop(self, reason: type[Interrupted]) -> None:
-        """Interrupts what runs."""
+        """Interrupts what runs; nothing begins any more."""
+        self._stopped = reason
         for slot in self.slots:
             if job := slot.job:
                 slot.stop(job, reason)
@@ -240,6 +242,8 @@ class Crew:
         try:
             try:
                 slot.begin(job, timeout_of(job))
+                if self._stopped:  # while it waited for the slot
+                    raise self._stopped
                 if slot.deadline is not None:
                     self._began(slot)
                 outcome = self._attempt(job, slot)

@@ -91,6 +91,11 @@ class Turns:
             log.warning("Job %d, from the journal of %s: %s", outcome.job_id, worker, verdict)
 
     @property
+    def sent_ahead(self) -> bool:
+        """Whether turns are under way, all of them with the server."""
+        return bool(self.under_way) and self.under_way[-1].sent
+
+    @property
     def wanted(self) -> int:
         """How many jobs may come of the turns that are under way."""
         return sum(asked.wanted for asked in self.under_way)
@@ -108,15 +113,17 @@ class Turns:
         asked = Asked(finished, wanted, first)
         ahead = ahead and all(earlier.sent for earlier in self.under_way)
         self.under_way.append(asked)
-        if not ahead or len(self._queue.parts()) > 1 or self._follow_ups.concern(finished):
+        if not ahead or self._follow_ups.concern(finished):
             return
-        [home] = self._queue.parts()
         try:
+            home, *others = self._queue.parts()
+            if others:
+                return
             if self._line is None:
                 self._line = home.line()
             self._line.send(home.turn_command(self._worker, finished, wanted, nonce=asked.nonce))
             asked.sent = True
-        except (redis.RedisError, OSError) as error:
+        except (QueueUnavailable, redis.RedisError, OSError) as error:
             self._leave_line(error)
 
     def answer(self) -> tuple[Asked, Turn]:
@@ -128,6 +135,9 @@ class Turns:
                 turn = self._queue.parts()[0].turn_of(self._line.receive())
             except (redis.RedisError, OSError) as error:
                 self._leave_line(error)
+                asked.finished += self._take_back()
+                if isinstance(error, redis.TimeoutError):  # another try may take as long
+                    self._journal.keep(asked.finished)
             else:
                 return asked, self._answered(asked, self._queue.heard(turn))
         asked.finished += self._take_back()

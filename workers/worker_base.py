@@ -209,16 +209,24 @@ class Worker:
             self._crew.wait(TELL_AGAIN_SECONDS if self._turns.untold else None)
 
     def _take_answers(self, *, ahead: bool = False) -> bool:
-        """Waits until no turn is under way; `ahead`: but one, while there are short jobs to go on
-        with. Whether other shards may not have more work, as far as the last answer tells."""
+        """Waits until no turn is under way; `ahead`: but one that is with the server, while there
+        are short jobs to go on with. Whether other shards may not have more work, as far as the
+        last answer tells."""
         claimed = wanted = 0
-        while len(self._turns.under_way) > (ahead and self._crew.has_company):
+        while self._turns.under_way:
+            if ahead and len(self._turns.under_way) == 1 and self._may_stay_under_way():
+                break
             asked, turn = self._turns.answer()
-            claimed, wanted = len(turn.jobs), asked.wanted
             self._settled(asked, turn)
+            claimed = len(turn.jobs)
+            # Not what was asked for: there was less room while others were under way.
+            wanted = claimed + max(0, self._crew.room())
             if not (self._stopping or self._turns.under_way):
                 self._wait_for_work(claimed, wanted)
         return not 0 < claimed < wanted or len(self._queue.parts()) == 1
+
+    def _may_stay_under_way(self) -> bool:
+        return self._turns.sent_ahead and self._crew.has_company
 
     def _wait_for_work(self, claimed: int, wanted: int) -> None:
         """Who waits for a marker claims for a free slot by itself. Not of several shards: slots

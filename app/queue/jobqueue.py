@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any, Literal
 
 import redis
@@ -123,16 +124,13 @@ class JobQueue:
     ) -> Iterator[list[Submitted | IdempotencyConflict]]:
         """The same for several: yields the answers of each. The next is under way by then."""
         several = (self._submit_args(step, era, number) for step in steps)
-        called = self._scripts.calls("submit", several)
-        if self._replicas:
-            called = (
-                self._scripts.call("submit", *args, replicas=self._replicas) for args in several
-            )
-        for step, (now_ms, *ids) in zip(steps, called, strict=True):
-            if now_ms == "era":
-                raise LayoutChanging
-            pairs = zip(ids, step, strict=True)
-            yield [unpack(answer, job, int(now_ms)) for answer, (job, _) in pairs]
+        calls = self._scripts.calls("submit", several, replicas=self._replicas)
+        with closing(calls) as called:
+            for step, (now_ms, *ids) in zip(steps, called, strict=True):
+                if now_ms == "era":
+                    raise LayoutChanging
+                pairs = zip(ids, step, strict=True)
+                yield [unpack(answer, job, int(now_ms)) for answer, (job, _) in pairs]
 
     def _submit_args(self, jobs: Sequence[Packed], era: Era, number: int) -> list[Any]:
         args: list[Any] = [new_nonce(), self.head_start_ms, IDEMPOTENCY_SECONDS, self._search]

@@ -21,6 +21,8 @@ class Line:
         """In one packet."""
         if self._connection is None:
             self._connection = self._pool.get_connection()
+        elif not self._connection.is_connected:
+            self._connection.connect()  # to whoever is the master by now
         packed = self._connection.pack_commands(commands)
         self._unanswered += len(commands)
         # A PING among them would get another's answer.
@@ -48,9 +50,9 @@ class Line:
         """To the client, whatever happened meanwhile."""
         if self._unanswered:
             self.cut()
-        if self._connection is not None:
-            self._pool.release(self._connection)
-            self._connection = None
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            self._pool.release(connection)
 
     def close(self) -> None:
         """From any thread: ends a `receive` that waits, and whatever is sent from now on."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import cache
+from collections.abc import Callable, Generator, Iterable, Sequence
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -135,34 +135,39 @@ class Scripts:
             raise NotReplicated("No replica has confirmed it.")
         return answer
 
-    def calls(self, name: str, several: Iterable[Sequence[Any]]) -> Iterator[Any]:
+    def calls(
+        self, name: str, several: Iterable[Sequence[Any]], *, replicas: int = 0
+    ) -> Generator[Any, None, None]:
         """Runs one script several times, with arguments that bear being sent twice, and yields its
         answers in order. The next is sent before one is answered, so that client and server work at
-        the same time. Raises as `call`: then one more may be done."""
+        the same time; with `replicas` it is not. Raises as `call`: then one more may be done."""
+        if replicas:
+            yield from (self.call(name, *args, replicas=replicas) for args in several)
+            return
         script = self._script(name)
         line, serves = Line(self._client), True
         under_way: deque[Sequence[Any]] = deque()
 
-        def answer() -> Any:
+        def on_line(ask: Callable[[], Any]) -> Any:
+            """None: it is to be asked in another way, but not what timed out, as in any call."""
             nonlocal serves
-            args = under_way.popleft()
-            if serves:
+            with unavailable_as_queue_error():
                 try:
-                    return line.receive()
-                except redis.RedisError:
+                    return ask() if serves else None
+                except (redis.ConnectionError, redis.ResponseError):
                     serves = False
                     line.give_back()
-            return self.call(name, *args)
+                    return None
+
+        def answer() -> Any:
+            args = under_way.popleft()
+            found = on_line(line.receive)
+            return self.call(name, *args) if found is None else found
 
         try:
             for args in several:
                 under_way.append(args)
-                if serves:
-                    try:
-                        line.send(self._command(script, args))
-                    except redis.RedisError:
-                        serves = False
-                        line.give_back()
+                on_line(partial(line.send, self._command(script, args)))
                 if len(under_way) > 1:
                     yield answer()
             while under_way:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from app.queue.errors import LayoutChanging, QueueFull
+from app.queue.errors import LayoutChanging, QueueFull, QueueUnavailable
 from app.queue.jobqueue import SUBMIT_MAX, JobQueue
 from app.queue.layout import Era
 from app.queue.line import Line
@@ -114,6 +114,45 @@ def test_a_server_that_does_not_know_the_script_gets_it(
 
     assert submitted(queue) == IDS
     assert payloads(client) == list(range(len(JOBS)))
+
+
+@pytest.mark.parametrize("name", ["send", "receive"])
+def test_what_timed_out_is_not_asked_again(
+    queue: JobQueue, client: redis.Redis, on_line: Callable[..., None], name: str
+) -> None:
+    def time_out() -> None:
+        raise redis.TimeoutError
+
+    queue.submit("noop", "-1")
+    on_line(name, time_out)
+
+    with pytest.raises(QueueUnavailable):
+        queue.submit("noop", "0")
+
+    # The server had it, but was asked for nothing else; a caller that waits for it is not kept.
+    assert payloads(client) == [-1, 0]
+
+
+def test_after_a_cut_the_master_is_looked_for_anew(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = Line(client)
+    line.send(("PING",))
+    assert line.receive() in ("PONG", True)
+    looked: list[object] = []
+    connect = type(line._connection).connect
+    monkeypatch.setattr(
+        type(line._connection), "connect", lambda made: looked.append(made) or connect(made)
+    )
+    line.send(("PING",))
+    line.cut()
+    assert looked == []
+
+    line.send(("ECHO", "again"))
+
+    assert looked == [line._connection], "as redis-py's connections by Sentinel ask it in there"
+    assert line.receive() == "again"
+    line.give_back()
 
 
 def test_an_error_is_raised_and_leaves_whole_steps_in_their_order(

@@ -150,6 +150,20 @@ def test_not_more_jobs_run_at_once_than_there_are_slots() -> None:
     assert max(most) == 2
 
 
+def test_a_job_that_waits_for_a_slot_does_not_begin_after_the_stop() -> None:
+    crew = TestCrew(1, loop_forever)
+    first, second = make_job(1), make_job(2)
+    crew.crew.hand_over([first])
+    crew.running(first)
+    crew.crew.expect([second])
+    crew.crew.start_waiting(lambda: [second])
+
+    crew.crew.stop(ShuttingDown)
+
+    crew.finished(2)
+    assert crew.interruptions == [(first, ShuttingDown), (second, ShuttingDown)]
+
+
 def test_what_no_thread_has_begun_can_be_taken_back() -> None:
     jobs = [make_job(number) for number in range(1, 5)]
     crew = TestCrew(1, loop_forever)

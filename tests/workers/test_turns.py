@@ -13,6 +13,7 @@ import redis
 
 from app.config import Config
 from app.queue import outcome as outcomes
+from app.queue.answers import Turn
 from app.queue.connection import connect
 from app.queue.errors import QueueUnavailable
 from app.queue.job import Job, Status
@@ -81,7 +82,7 @@ def test_turns_are_made_before_the_first_is_answered_and_answered_in_their_order
 
     turns.ask(completed(jobs[:1]), 2, ahead=True)
     turns.ask(completed(jobs[1:]), 1, ahead=True)
-    assert (len(turns.under_way), turns.wanted) == (2, 3)
+    assert (len(turns.under_way), turns.wanted, turns.sent_ahead) == (2, 3, True)
     while store.inspector().counts()[Status.SUCCESS] < 3:
         pass
 
@@ -90,7 +91,7 @@ def test_turns_are_made_before_the_first_is_answered_and_answered_in_their_order
     assert [[job.id for job in turn.jobs] for _, turn in (first, second)] == [[4, 5], [6]]
     assert first[0].finished[0].job_id == 1
     assert all(job.leased_at == asked.at for asked, turn in (first, second) for job in turn.jobs)
-    assert not turns.under_way and turns.wanted == 0
+    assert not turns.under_way and turns.wanted == 0 and not turns.sent_ahead
     turns.close()
 
 
@@ -123,6 +124,40 @@ def test_what_was_sent_ahead_before_the_connection_broke_is_told_and_claimed_onc
     assert store.inspector().counts()[Status.PROCESSING] == 3
     turns.ask(completed(first.jobs), 1, ahead=True)
     assert turns.answer()[1].verdicts == ["ok", "ok"], "on a new connection"
+    turns.close()
+
+
+def test_outcomes_whose_turn_timed_out_are_in_the_journal_before_the_next_try(
+    open_store: Callable[..., Store],
+    make_turns: Callable[..., Turns],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def time_out(_line: Line) -> None:
+        raise redis.TimeoutError
+
+    store = open_store()
+    submit(store, 2)
+    turns = make_turns(store)
+    jobs = claimed(turns, 2)
+    journal = tmp_path / f"{WORKER}.jsonl"
+    kept: list[int] = []
+    turn = store.queue.turn
+
+    def noting(*args: Any, **options: Any) -> Turn:
+        kept.append(len(journal.read_text().splitlines()))
+        return turn(*args, **options)
+
+    monkeypatch.setattr(Line, "receive", time_out)
+    monkeypatch.setattr(store.queue, "turn", noting)
+    turns.ask(completed(jobs[:1]), 0, ahead=True)
+    turns.ask(completed(jobs[1:]), 0, ahead=True)
+
+    verdicts = turns.answer()[1].verdicts
+
+    assert set(verdicts) <= {"ok", "repeat"}, "the server may have had the second or not"
+    assert kept == [2]
+    assert not journal.exists()
     turns.close()
 
 
@@ -197,7 +232,7 @@ def test_jobs_that_follow_are_submitted_before_their_outcome_is_told(
     follows = replace(outcomes.completed(job), follow_ups=(NewJob("event", "{}"),))
 
     turns.ask([follows], 0, ahead=True)
-    assert not turns.under_way[0].sent
+    assert not turns.sent_ahead
     assert turns.answer()[1].verdicts == ["ok"]
 
     assert store.inspector().counts()[Status.PENDING] == 1
@@ -210,7 +245,7 @@ def test_of_several_shards_nothing_is_asked_ahead(
 
     turns.ask([], 1, ahead=True)
 
-    assert not turns.under_way[0].sent
+    assert not turns.sent_ahead
     assert turns.answer()[1].jobs == []
     client.flushall()  # what is checked afterwards is a store with one
 
