@@ -16,6 +16,7 @@ from app.queue.job import Job
 from app.queue.outcome import Outcome
 from workers.bell import Bell
 from workers.slot import Interrupted, Slot
+from workers.wake import Waiting
 
 log = logging.getLogger(__name__)
 
@@ -33,10 +34,6 @@ ROUND_TRIPS_AHEAD = 3
 AHEAD_SECONDS = 0.01
 REFILL_MAX_SECONDS = 0.005  # a server that is slower than that for once is no reason to hoard
 SETTLE_WITHIN_SECONDS = 0.005  # finished short jobs wait no longer for company
-
-
-# Waits for work in the thread that calls it, until it has claimed some, or is not to go on (None).
-Waiting = Callable[[], "list[Job] | None"]
 
 
 class Crew:

@@ -33,7 +33,7 @@ class Asked:
 
     finished: list[Outcome]
     wanted: int
-    first: int | None  # the shard to ask first
+    first: int | None = None  # the shard to ask first
     nonce: str = field(default_factory=new_nonce)
     at: float = field(default_factory=time.monotonic)
     sent: bool = False
@@ -147,14 +147,14 @@ class Turns:
         if self._line is not None:
             self._line.close()
 
-    def take(self, finished: list[Outcome], wanted: int, first: int | None = None) -> Turn:
+    def take(self, finished: list[Outcome], wanted: int) -> Turn:
         """One turn. What else is finished while it waits is added to `finished`; what can't be told
         is `untold` afterwards.
 
         The same nonce each time, so that a claim whose answer was lost isn't made twice. Raises
         QueueUnavailable only when the time to stop is over. Claims nothing more once it stops.
         """
-        return self._make(Asked(finished, wanted, first))
+        return self._make(Asked(finished, wanted))
 
     def _make(self, asked: Asked) -> Turn:
         finished, delay_seconds = asked.finished, DELAYS_SECONDS[0]

@@ -32,6 +32,10 @@ RETRY_SECONDS = (0.1, 1.0)
 END_SECONDS = 1.0
 
 
+# Waits for work in the thread that calls it, until it has claimed some, or is not to go on (None).
+Waiting = Callable[[], "list[Job] | None"]
+
+
 @dataclass(frozen=True, slots=True)
 class Claims:
     """Lets the thread that waits claim by itself and run the job, which saves that a round trip
@@ -46,8 +50,8 @@ class Claims:
     wanted: Callable[[], bool]
     claimed: Callable[[Turn, float], None]
     give_up: Callable[[], None]
-    start: Callable[[Callable[[], list[Job] | None]], None]
-    pass_on: Callable[[Callable[[], list[Job] | None]], None]
+    start: Callable[[Waiting], None]
+    pass_on: Callable[[Waiting], None]
 
 
 class Watches:
