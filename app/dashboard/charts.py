@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -214,7 +213,7 @@ def _top(highest: float, window: Window) -> str:
 
 def _tag(window: Window) -> str:
     inspector: Inspector = current_app.extensions["inspector"]
-    period = int(time.time() // window.tag_seconds)
+    period = int(clock.now() // window.tag_seconds)
     # The steps of a day are long: its charts need not follow each change.
     revision = inspector.revision() if window.step_minutes == 1 else "-"
     return f"{window.name}.{revision}.{period}"

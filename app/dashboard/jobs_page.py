@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -95,7 +94,7 @@ def table_tag(query: JobQuery, revision: int) -> str:
 
 
 def counts_tag(query: JobQuery, revision: int) -> str:
-    period = int(time.time() // NOTICES_FRESH_SECONDS)
+    period = int(clock.now() // NOTICES_FRESH_SECONDS)
     return f"{table_tag(replace(query, page=1), revision)}-{period}"
 
 

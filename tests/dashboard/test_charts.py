@@ -218,7 +218,7 @@ def test_the_small_charts_lead_to_their_table(http: FlaskClient) -> None:
 def test_charts_are_304_until_something_happens(
     http: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.dashboard.charts.time.time", lambda: 1_750_000_000.0)
+    monkeypatch.setattr("app.dashboard.clock.now", lambda: 1_750_000_000.0)
     url = "/dashboard/partials/charts"
     tag = http.get(url).headers["HX-PTag"]
 

@@ -65,7 +65,7 @@ def test_a_poll_that_finds_nothing_new_costs_one_command_and_renders_nothing(
     monkeypatch: pytest.MonkeyPatch,
     url: str,
 ) -> None:
-    monkeypatch.setattr("app.dashboard.jobs_page.time.time", lambda: 1_800_000_000.0)
+    monkeypatch.setattr("app.dashboard.clock.now", lambda: 1_800_000_000.0)
     real_app.extensions["operations"].start("retry", JobQuery(), "a test")
     tag = tag_of(web, url)
     rendered: list[str] = []
@@ -141,9 +141,9 @@ def test_the_tag_of_one_filter_is_not_that_of_another(web: FlaskClient, url: str
 def test_notices_are_looked_at_again_without_a_change_of_the_queue(
     web: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.dashboard.jobs_page.time.time", lambda: 1_800_000_000.0)
+    monkeypatch.setattr("app.dashboard.clock.now", lambda: 1_800_000_000.0)
     tag = tag_of(web, COUNTS)
-    monkeypatch.setattr("app.dashboard.jobs_page.time.time", lambda: 1_800_000_016.0)
+    monkeypatch.setattr("app.dashboard.clock.now", lambda: 1_800_000_016.0)
 
     assert web.get(COUNTS, headers={"HX-PTag": tag}).status_code == 200
 
