@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 from app.queue import outcome as outcomes
 from app.queue.errors import QueueUnavailable
 from app.queue.job import Job
-from app.queue.jobqueue import DEATHS_MAX, JobQueue
+from app.queue.jobqueue import JobQueue
 from app.queue.outcome import Outcome
+from app.queue.upkeep import DEATHS_MAX
 from workers.asking import Ended
 from workers.children import Children, NoProcess
 from workers.slot import Slot

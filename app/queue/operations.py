@@ -15,12 +15,13 @@ import redis
 from app.queue.connection import unavailable_as_queue_error
 from app.queue.errors import OperationNotFound
 from app.queue.job import DELETABLE, TRANSITIONS, Priority, Status
-from app.queue.jobqueue import OPERATION_RETENTION_SECONDS, new_nonce
+from app.queue.jobqueue import new_nonce
 from app.queue.keys import Keys
 from app.queue.listing import Listing
 from app.queue.query import LOOK_MAX, JobQuery
 from app.queue.scripts import Scripts, script_source
 from app.queue.text import clean_text
+from app.queue.upkeep import OPERATION_RETENTION_SECONDS
 
 Action = Literal["retry", "cancel", "delete"]
 # In which statuses a job can have it done. The worker of a processing job is asked to cancel it: it

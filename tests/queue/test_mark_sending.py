@@ -9,8 +9,9 @@ import pytest
 import redis
 
 from app.queue.job import Job, Status
-from app.queue.jobqueue import DEATHS_MAX, JobQueue
+from app.queue.jobqueue import JobQueue
 from app.queue.outcome import failed
+from app.queue.upkeep import DEATHS_MAX
 from tests.queue.steps import claim_one, let_leases_run_out
 from tests.queue.virtual_time import Clock
 
