@@ -171,11 +171,14 @@ def test_an_error_is_raised_and_leaves_whole_steps_in_their_order(
 
 
 def test_nothing_is_taken_when_the_shard_has_another_era(
-    queue: JobQueue, client: redis.Redis
+    queue: JobQueue, client: redis.Redis, on_line: Callable[..., None]
 ) -> None:
     steps = [[(job, pack(job)) for job in JOBS[:SUBMIT_MAX]]] * STEPS
+    given_back: list[bool] = []
+    on_line("give_back", lambda: given_back.append(True))
 
-    with pytest.raises(LayoutChanging):
+    with pytest.raises(LayoutChanging) as raised:
         list(queue.submit_steps(steps, Era(1, 2), 1))
 
     assert payloads(client) == []
+    assert given_back, f"at once, not when nobody looks at the error any more: {raised.value!r}"
