@@ -18,10 +18,9 @@ from app.jobs.mail_service import breaker, mailer
 from app.logs import concerning
 from app.mail.pacing import Pacing
 from app.queue import outcome as outcomes
-from app.queue.answers import Renewal, Turn
+from app.queue.answers import Renewal
 from app.queue.errors import QueueUnavailable
 from app.queue.job import Job
-from app.queue.jobqueue import CLAIM_MAX
 from app.queue.opening import Store
 from app.queue.outcome import Outcome
 from app.queue.server_clock import ServerClock
@@ -30,20 +29,16 @@ from workers.alone import Alone
 from workers.asking import Asking
 from workers.attempt import attempt, failed
 from workers.bell import Bell
-from workers.crew import SETTLE_WITHIN_SECONDS, Crew, timeout_of
-from workers.follow_ups import with_follow_ups
-from workers.housekeeping import StandIn
+from workers.crew import Crew, timeout_of
 from workers.keeper import Keeper
 from workers.pace import wait_for_turn
 from workers.presence import Presence, new_name
+from workers.rounds import Rounds
 from workers.slot import Cancelled, Interrupted, ShuttingDown, Slot, TimedOut
-from workers.turns import Asked, Turns
-from workers.wake import Claims, Watches
 
 log = logging.getLogger(__name__)
 
 STOP_GRACE_SECONDS = 1.0  # for jobs that are interrupted at shutdown
-TELL_AGAIN_SECONDS = 0.5  # while a shard is away
 STOPPED = "The worker was stopped."
 
 
@@ -117,12 +112,12 @@ class Worker:
         log.info("Worker %s started, %d at once", self.name, self.config.worker_concurrency)
         code = 0
         try:
-            self._turns.tell_for_the_dead()
+            self._rounds.turns.tell_for_the_dead()
             while not self._stopping:
-                self._step()
+                self._rounds.step()
             self._shut_down()
         except QueueUnavailable as error:
-            log.error("Stopped with %d jobs in hand: %s", len(self._held), error)
+            log.error("Stopped with %d jobs in hand: %s", len(self._rounds.held), error)
             code = 1
         finally:
             self._close()
@@ -134,22 +129,12 @@ class Worker:
         self._signalled = False
         self._clock = ServerClock(self._queue.now)
         self._who = Presence("main", self._queue, self._clock)
-        self._claimed: float | None = None
-        self._held: dict[tuple[int, str], Job] = {}  # claimed and not yet settled
         self._bell = Bell()
         self._alone = Alone(
             self,
             self._queue,
             begin=self._asking.begin,
             began=lambda slot: self._keeper.expect(slot),
-        )
-        self._turns = Turns(
-            self._queue,
-            self.name,
-            config.data_dir / "journal",
-            self._bell,
-            more_finished=self._take_finished,
-            stop_by=lambda: self._stop_by if self._stopping else None,
         )
         self._crew = Crew(
             config.worker_concurrency,
@@ -159,125 +144,29 @@ class Worker:
             began=lambda slot: self._keeper.expect(slot),
         )
         self._slots += self._crew.slots
+        self._rounds = Rounds(
+            config,
+            self.name,
+            self._queue,
+            self._crew,
+            self._bell,
+            self._clock,
+            stop_by=lambda: self._stop_by if self._stopping else None,
+        )
         self._keeper = Keeper(
             self._queue,
             self.name,
             self._crew.slots,
-            held=lambda: list(self._held.values()),
+            held=lambda: list(self._rounds.held.values()),
             presence=self._presence,
             on_renewal=self._on_renewal,
             on_stuck=self._on_stuck,
         )
-        self._wake = Watches(
-            self._queue,
-            config.server_url,
-            self.name,
-            lambda keys: keys.wake,
-            self._bell,
-            Claims(
-                self.name,
-                wanted=lambda: self._crew.reserved > 0,
-                claimed=self._on_claim,
-                give_up=self._crew.unreserve,
-                start=self._crew.start_waiting,
-                pass_on=self._crew.wait_on,
-            ),
-        )
-        self._stand_in = StandIn(config, self._queue)
         signal.set_wakeup_fd(self._bell.write_end, warn_on_full_buffer=False)
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._on_signal)
         self._crew.start()
         self._keeper.start()
-
-    def _step(self) -> None:
-        """Settles what is finished, claims what there is room for, and waits for more."""
-        finished = self._take_finished()
-        wanted = min(CLAIM_MAX, self._crew.room() - self._turns.wanted)
-        # The shard whose marker was taken is asked first; those of others are for who has room.
-        taken = self._wake.took()
-        first = taken[0] if taken and wanted > 0 else None
-        self._wake.put_back(but=first)
-        if finished or wanted > 0:
-            self._turns.ask(finished, max(0, wanted), first, ahead=self._crew.are_short)
-        may_be_idle = self._take_answers(ahead=True)
-        if self._turns.under_way and not self._stopping:
-            if self._crew.wait(SETTLE_WITHIN_SECONDS):
-                return
-            may_be_idle = self._take_answers()
-        if may_be_idle and not self._stopping:
-            self._crew.wait(TELL_AGAIN_SECONDS if self._turns.untold else None)
-
-    def _take_answers(self, *, ahead: bool = False) -> bool:
-        """Waits until no turn is under way; `ahead`: but one that is with the server, while there
-        are short jobs to go on with. Whether other shards may not have more work, as far as the
-        last answer tells."""
-        claimed = wanted = 0
-        while self._turns.under_way:
-            if ahead and len(self._turns.under_way) == 1 and self._may_stay_under_way():
-                break
-            asked, turn = self._turns.answer()
-            self._settled(asked, turn)
-            claimed = len(turn.jobs)
-            # Not what was asked for: there was less room while others were under way.
-            wanted = claimed + max(0, self._crew.room())
-            if not (self._stopping or self._turns.under_way):
-                self._wait_for_work(claimed, wanted)
-        return not 0 < claimed < wanted or len(self._queue.parts()) == 1
-
-    def _may_stay_under_way(self) -> bool:
-        return self._turns.sent_ahead and self._crew.has_company
-
-    def _wait_for_work(self, claimed: int, wanted: int) -> None:
-        """Who waits for a marker claims for a free slot by itself. Not of several shards: slots
-        that are kept for one would be missing where work is."""
-        if len(self._queue.parts()) > 1:
-            self._crew.unreserve()
-            if claimed < wanted:
-                self._wake.arm()
-            else:
-                self._wake.disarm()
-        elif (claimed < wanted or wanted <= 0) and self._crew.reserve():
-            self._wake.arm()
-
-    def _take_finished(self) -> list[Outcome]:
-        finished = self._turns.take_untold()
-        for job, outcome in self._crew.take_finished(CLAIM_MAX):
-            if outcome:
-                finished.append(with_follow_ups(job, outcome, self._clock.last_known()))
-            else:
-                self._held.pop(job.lease, None)
-        return finished
-
-    def _on_claim(self, turn: Turn, asked_at: float) -> None:
-        """In the thread that waits for a marker."""
-        self._claimed = time.monotonic()
-        for job in turn.jobs:
-            job.leased_at = asked_at
-        self._held.update((job.lease, job) for job in turn.jobs)
-        self._crew.expect(turn.jobs)
-        # The main thread asks for more, and hears what else a turn says.
-        if turn.more_wait or turn.era != self._queue.shards.layout.era.mark:
-            self._crew.unreserve()
-            self._bell.ring()
-
-    def _settled(self, asked: Asked, turn: Turn) -> None:
-        if asked.wanted:
-            self._claimed = time.monotonic()
-        for outcome, verdict in zip(asked.finished, turn.verdicts, strict=True):
-            if verdict == "away":
-                continue
-            self._held.pop((outcome.job_id, outcome.token), None)
-            if verdict in ("late", "lost"):
-                log.warning("Job %d: the outcome came after its lease: %s", outcome.job_id, verdict)
-        if turn.housekeeping_due:
-            self._stand_in.help_out()
-        self._held.update((job.lease, job) for job in turn.jobs)
-        self._crew.hand_over(turn.jobs)
-
-    def _settle(self, finished: list[Outcome]) -> None:
-        self._turns.ask(finished, 0)
-        self._take_answers()
 
     # ── In the threads of the crew ──────────────────────────────────────────────────────────
 
@@ -324,50 +213,35 @@ class Worker:
 
     def _shut_down(self) -> None:
         """Finishes what runs, gives back what was not begun or doesn't end in time."""
-        log.info("Stopping: %d jobs in hand", len(self._held))
+        log.info("Stopping: %d jobs in hand", len(self._rounds.held))
         late = self._end_waiting()
-        self._take_answers()
+        self._rounds.take_answers()
         self._give_back(self._crew.take_unbegun() + late)
-        self._settle_until(self._stop_by)
+        self._rounds.settle_until(self._stop_by, self._keeper.given_up)
         self._stop_by = time.monotonic() + STOP_GRACE_SECONDS
         self._crew.stop(ShuttingDown)
-        self._settle_until(self._stop_by)
+        self._rounds.settle_until(self._stop_by, self._keeper.given_up)
         # Blocked in C code. They can't go on once this process has ended, which is now. Where that
         # may be too late to take back what they did, or can't be known, the lease runs out.
-        self._give_back([j for j in self._running() if not (j.sending or j.deaths)])
-        if self._turns.untold:
-            raise QueueUnavailable(f"{len(self._turns.untold)} outcomes are left to the journal.")
+        running = self._rounds.running(self._keeper.given_up)
+        self._give_back([job for job in running if not (job.sending or job.deaths)])
+        if untold := self._rounds.turns.untold:
+            raise QueueUnavailable(f"{len(untold)} outcomes are left to the journal.")
 
     def _end_waiting(self) -> list[Job]:
         """What was claimed at this moment. While Redis is away nobody knows: leases run out."""
         try:
-            return self._wake.stop()
+            return self._rounds.wake.stop()
         except QueueUnavailable:
             return []
 
     def _give_back(self, jobs: list[Job]) -> None:
         if jobs:
-            self._settle([outcomes.released(job, reason=STOPPED) for job in jobs])
-
-    def _settle_until(self, deadline: float) -> None:
-        while True:
-            if finished := self._take_finished():
-                self._settle(finished)
-            seconds_left = deadline - time.monotonic()
-            if not (self._running() or self._turns.untold) or seconds_left <= 0:
-                return
-            again_in = TELL_AGAIN_SECONDS if self._turns.untold else seconds_left
-            self._crew.wait(min(seconds_left, again_in))
-
-    def _running(self) -> list[Job]:
-        """The jobs in hand, but for those left to the reaper because they can't be stopped, and
-        those that only wait to be told."""
-        gone = self._keeper.given_up | {(one.job_id, one.token) for one in self._turns.untold}
-        return [job for job in list(self._held.values()) if job.lease not in gone]
+            self._rounds.settle([outcomes.released(job, reason=STOPPED) for job in jobs])
 
     def _close(self) -> None:
         self._keeper.stop()
-        self._turns.close()
+        self._rounds.turns.close()
         self._end_waiting()
         self._crew.stop(ShuttingDown)  # their processes, if they have some, must not stay
         self._alone.close()
@@ -382,7 +256,7 @@ class Worker:
 
     def _on_renewal(self, renewal: Renewal) -> None:
         if renewal.housekeeping_due:
-            self._stand_in.help_out()
+            self._rounds.stand_in.help_out()
         if renewal.work_waits:  # its marker may have died with another worker
             self._bell.ring()
 
@@ -398,11 +272,10 @@ class Worker:
     def _presence(self) -> dict[str, object]:
         running = [job for slot in self._crew.slots if (job := slot.job)]
         facts = self._who.facts()
-        claimed_at = None if self._claimed is None else self._clock.moment(self._claimed)
         return facts | {
             "concurrency": len(self._crew.slots),
             "busy": len(running),
-            "claimed_at": claimed_at,
+            "claimed_at": self._rounds.claimed_at,
             "breaker": breaker(),
             "jobs": [
                 {"id": job.id, "job_type": job.job_type, "picked_at": job.picked_at}

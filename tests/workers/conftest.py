@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import redis
 
 from app.config import Config
+from app.queue.opening import Store
 from tests.conftest import RedisServer
+from tests.queue.invariants import check
 from tests.workers.own_server import OwnServer
 from tests.workers.processes import System, system_on
 
@@ -45,3 +47,23 @@ def config(monkeypatch: pytest.MonkeyPatch) -> Config:
     for name in ("MAX_RETRIES", "RETRY_BASE_SECONDS", "RETRY_MAX_SECONDS", "LEASE_SECONDS"):
         monkeypatch.delenv(name, raising=False)
     return Config.load(env_file=None)
+
+
+@pytest.fixture
+def open_store(
+    server: RedisServer, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[..., Store]]:
+    """Of `server`, unless another is named, with these settings."""
+    opened = []
+
+    def open_it(url: str = server.url, **settings: str) -> Store:
+        for name, value in {"REDIS_URL": url, **settings}.items():
+            monkeypatch.setenv(name, value)
+        opened.append(Store(Config.load(env_file=None), name="tests", timeout_seconds=1))
+        opened[-1].queue.ensure_schema()
+        return opened[-1]
+
+    yield open_it
+    for store in opened:
+        store.client.close()
+    check(client)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 import redis
 
-from app.config import Config
 from app.queue import outcome as outcomes
 from app.queue.answers import Turn
 from app.queue.connection import connect
@@ -20,33 +19,12 @@ from app.queue.job import Job, Status
 from app.queue.line import Line
 from app.queue.opening import Store
 from app.queue.submission import NewJob
-from tests.conftest import RedisServer
-from tests.queue.invariants import check
 from tests.workers.own_server import OwnServer
-from tests.workers.processes import RETRY, System
+from tests.workers.processes import RETRY, System, wait_until
 from workers.bell import Bell
 from workers.turns import Turns
 
 WORKER = "w1"
-
-
-@pytest.fixture
-def open_store(
-    server: RedisServer, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Callable[..., Store]]:
-    opened = []
-
-    def open_it(url: str = server.url, **settings: str) -> Store:
-        for name, value in {"REDIS_URL": url, **settings}.items():
-            monkeypatch.setenv(name, value)
-        opened.append(Store(Config.load(env_file=None), name="tests", timeout_seconds=1))
-        opened[-1].queue.ensure_schema()
-        return opened[-1]
-
-    yield open_it
-    for store in opened:
-        store.client.close()
-    check(client)
 
 
 @pytest.fixture
@@ -83,8 +61,7 @@ def test_turns_are_made_before_the_first_is_answered_and_answered_in_their_order
     turns.ask(completed(jobs[:1]), 2, ahead=True)
     turns.ask(completed(jobs[1:]), 1, ahead=True)
     assert (len(turns.under_way), turns.wanted, turns.sent_ahead) == (2, 3, True)
-    while store.inspector().counts()[Status.SUCCESS] < 3:
-        pass
+    wait_until(lambda: store.inspector().counts()[Status.SUCCESS] == 3, "both are with the server")
 
     first, second = turns.answer(), turns.answer()
     assert [len(turn.verdicts) for _, turn in (first, second)] == [1, 2]
@@ -110,8 +87,7 @@ def test_what_was_sent_ahead_before_the_connection_broke_is_told_and_claimed_onc
     jobs = claimed(turns, 3)
     turns.ask(completed(jobs[:1]), 2, ahead=True)
     turns.ask(completed(jobs[1:]), 1, ahead=True)
-    while store.inspector().counts()[Status.SUCCESS] < 3:
-        pass
+    wait_until(lambda: store.inspector().counts()[Status.SUCCESS] == 3, "both are with the server")
 
     with monkeypatch.context() as patch:  # the server has answered, and nobody reads it
         patch.setattr(Line, "receive", break_off)
@@ -257,9 +233,14 @@ def test_a_drain_that_is_cut_off_again_and_again_runs_each_job_once(system: Syst
     worker = system.start()
     cuts = 0
 
-    while (done := system.inspector.counts()[Status.SUCCESS]) < len(jobs):
-        if done and cuts < 40:
+    def done() -> bool:
+        nonlocal cuts
+        finished = system.inspector.counts()[Status.SUCCESS]
+        if finished and cuts < 40:
             cuts += bool(admin.client_kill_filter(_type="normal", skipme=True))
+        return finished == len(jobs)
+
+    wait_until(done, "all are done")
 
     assert cuts >= 5
     runs = [job_id for job_id, _, _ in system.notes()]
@@ -277,8 +258,7 @@ def test_a_worker_that_is_stopped_in_a_drain_gives_back_what_it_has_not_begun(
     system.queue.submit_many(jobs)
     system.start(RETRY)
     worker = system.start()
-    while not system.inspector.counts()[Status.SUCCESS]:
-        pass
+    wait_until(lambda: system.inspector.counts()[Status.SUCCESS], "the drain has begun")
 
     assert worker.stop() == 0
 
