@@ -123,7 +123,10 @@ def test_an_operation_that_stops_makes_a_new_answer(web: FlaskClient, real_app: 
 
 
 @pytest.mark.parametrize("url", ["/dashboard/workers", "/dashboard/operations"])
-def test_a_page_comes_with_the_tag_of_its_first_poll(web: FlaskClient, url: str) -> None:
+def test_a_page_comes_with_the_tag_of_its_first_poll(
+    web: FlaskClient, monkeypatch: pytest.MonkeyPatch, url: str
+) -> None:
+    monkeypatch.setattr("app.dashboard.clock.now", lambda: 1_800_000_000.0)
     part = url.replace("/dashboard", "/dashboard/partials")
 
     assert f'hx-ptag="{tag_of(web, part)}"' in web.get(url).text
