@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 from playwright.sync_api import Page, Request, expect
 
-from app.dashboard import charts, jobs_page
 from app.queue.inspector import JobQuery
 from app.queue.operations import Operations
 from app.queue.sharded_jobqueue import ShardedJobQueue
@@ -39,10 +37,10 @@ def test_a_poll_that_finds_nothing_new_is_304_and_changes_nothing(
 def test_polls_that_find_nothing_new_ask_redis_one_thing_each(
     live: Callable[..., Page], site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # What grows old without a change of the queue is looked at again now and then; not here.
-    monkeypatch.setattr(jobs_page, "NOTICES_FRESH_SECONDS", 10**10)
-    hour = replace(charts.WINDOWS["hour"], tag_seconds=10**10)
-    monkeypatch.setitem(charts.WINDOWS, "hour", hour)
+    # What grows old without a change of the queue is looked at again now and then, and the server
+    # is asked for its time once a minute; not here.
+    now = site.inspector.now()
+    monkeypatch.setattr("app.dashboard.clock.now", lambda: now)
     # Nor is it asked once a second whether shards were added.
     monkeypatch.setattr(ShardedJobQueue, "follow", lambda _queue: None)
     submit(site)
@@ -116,7 +114,9 @@ def test_a_hidden_tab_does_not_ask_and_asks_at_once_when_it_is_back(
     page.wait_for_timeout(1_500)  # several intervals, in which nothing may happen
 
     assert polls == []
-    with page.expect_request(lambda request: TABLE in request.url, timeout=350):
+    # By a clock that stands in the past no part is due: who asks now, asks because it is back.
+    page.clock.set_fixed_time("2020-01-01")
+    with page.expect_request(lambda request: TABLE in request.url):
         page.evaluate(
             hide.format("false") + "document.dispatchEvent(new Event('visibilitychange'))"
         )
