@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from io import BytesIO
@@ -136,10 +135,22 @@ def test_a_server_that_refuses_is_503_without_its_reason(
 
 
 @pytest.fixture
-def hanging_redis() -> Iterator[str]:
-    """The URL of a server that takes connections and never answers."""
+def hanging_redis() -> Iterator[socket.socket]:
+    """What listens in the place of a server: it takes connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield f"redis://127.0.0.1:{listener.getsockname()[1]}"
+        yield listener
+
+
+def connections_to(listener: socket.socket) -> int:
+    """How many were made and not yet counted."""
+    listener.setblocking(False)
+    count = 0
+    while True:
+        try:
+            listener.accept()[0].close()
+        except BlockingIOError:
+            return count
+        count += 1
 
 
 ONE = {"job_type": "web_noop", "payload": {}}
@@ -167,15 +178,19 @@ def test_redis_gone_is_503_with_retry_after(
 
 @pytest.mark.parametrize(("method", "url", "body"), CALLS[:2])
 def test_redis_hanging_is_503_within_2_seconds(
-    config: Config, hanging_redis: str, method: str, url: str, body: object
+    config: Config, hanging_redis: socket.socket, method: str, url: str, body: object
 ) -> None:
-    http = create_app(replace(config, redis_url=hanging_redis)).test_client()
-    started = time.monotonic()
+    """One time-out, which is shorter, is waited for: after it the connection is given up, so a
+    second would be on another. How long that takes on a busy machine is not ours."""
+    redis_url = f"redis://127.0.0.1:{hanging_redis.getsockname()[1]}"
+    app = create_app(replace(config, redis_url=redis_url))
+    options = app.extensions["store"].client.connection_pool.connection_kwargs
 
-    response = http.open(url, method=method, json=body)
+    response = app.test_client().open(url, method=method, json=body)
 
     assert response.status_code == 503
-    assert time.monotonic() - started < 2
+    assert connections_to(hanging_redis) == 1
+    assert 0 < options["socket_timeout"] < 2
 
 
 def test_what_no_replica_confirms_is_503_and_says_how_to_repeat_it(
