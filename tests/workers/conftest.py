@@ -59,7 +59,7 @@ def open_store(
     def open_it(url: str = server.url, **settings: str) -> Store:
         for name, value in {"REDIS_URL": url, **settings}.items():
             monkeypatch.setenv(name, value)
-        opened.append(Store(Config.load(env_file=None), name="tests", timeout_seconds=1))
+        opened.append(Store(Config.load(env_file=None), name="tests", timeout_seconds=30))
         opened[-1].queue.ensure_schema()
         return opened[-1]
 

@@ -181,12 +181,21 @@ def blocks(job: Job) -> None:
 
 @job_type("loops_timed", timeout_seconds=0.5)
 def loops_timed(job: Job) -> None:
+    _die_the_first_time(job)
     loops(job)
 
 
 @job_type("blocks_timed", timeout_seconds=0.5)
 def blocks_timed(job: Job) -> None:
+    _die_the_first_time(job)
     blocks(job)
+
+
+def _die_the_first_time(job: Job) -> None:
+    """With `dies_first`: no test could kill the worker within the time-out for certain."""
+    if job.data.get("dies_first") and not job.deaths:
+        note(job)
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 @job_type("blocks_once_timed", timeout_seconds=2)
@@ -195,6 +204,13 @@ def blocks_once_timed(job: Job) -> str:
     if earlier_runs(job) == 1:
         time.sleep(600)
     return "finished"
+
+
+@job_type("stops_its_worker")
+def stops_its_worker(job: Job) -> None:
+    """In order, as a person does."""
+    note(job)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 @job_type("kills_its_process")

@@ -214,6 +214,12 @@ class System:
         return totals
 
 
+def done_by_the_end_of(system: System, some: list[int], others: list[int]) -> int:
+    """How many of some jobs were done when the last of the others was, by the server's clock."""
+    end = max(system.job(job_id).completed_at or 0.0 for job_id in others)
+    return sum((system.job(job_id).completed_at or 0.0) < end for job_id in some)
+
+
 @contextmanager
 def system_on(url: str, folder: Path) -> Iterator[System]:
     """A System; at the end its workers, and what they started, are gone."""

@@ -23,13 +23,13 @@ def test_a_job_three_leases_long_runs_once(system: System) -> None:
 def test_a_worker_that_was_frozen_stops_what_another_has_begun(system: System) -> None:
     system.start(RETRY, LEASE_SECONDS="1")
     # No slot is free: what waits for work may claim while the process is frozen.
-    frozen = system.start(LEASE_SECONDS="1", WORKER_CONCURRENCY="1")
+    frozen = system.start(LEASE_SECONDS="2", WORKER_CONCURRENCY="1")
     until = system.folder / "until"
     job_id = system.queue.submit("loops", {"until": str(until)})
     system.wait_for_run(job_id)
     wait_until(lambda: not free_slots(system, frozen.pid), "it has said that it runs the job")
     frozen.send(signal.SIGSTOP)
-    awake = system.start(LEASE_SECONDS="1")
+    awake = system.start(LEASE_SECONDS="60")  # it loses none while the machine stalls
     system.wait_for_run(job_id, 2)
 
     frozen.send(signal.SIGCONT)

@@ -11,12 +11,12 @@ from app.queue.job import Status
 from app.queue.submission import NewJob
 from tests.mail.scripted import ScriptedServer, close
 from tests.mail.sink import ReceivedMail, SmtpSink
-from tests.workers.processes import RETRY, System, wait_until
+from tests.workers.processes import RETRY, SETTINGS, System, done_by_the_end_of, wait_until
 
 RATE = 20
-# How long a busy machine may hold mails up between their turn and the sink, so that they arrive
-# together. The turns themselves are exact: tests/queue/test_take.py.
-STALL_SECONDS = 0.25
+# Of two workers: so many mails may a busy machine hold up between their turn and the sink, so that
+# they arrive together. The turns themselves are exact: tests/queue/test_take.py.
+SLOTS = 2 * int(SETTINGS["WORKER_CONCURRENCY"])
 
 
 class TimedSink(SmtpSink):
@@ -67,21 +67,18 @@ def test_a_domain_with_a_rate_keeps_it_over_all_workers_and_holds_no_other_up(
                 system.start_idle(**limited)
             slow = [answer.job_id for answer in system.queue.submit_many(mails("slow.example", 60))]
             fast = [answer.job_id for answer in system.queue.submit_many(mails("fast.example", 10))]
-        for job_id in fast:
-            system.wait_for(job_id, Status.SUCCESS)
-        slow_by_then = len(sink.arrivals("slow.example"))
         system.wait_for_all(Status.SUCCESS, 70)
 
         arrivals = sink.arrivals("slow.example")
         assert len(arrivals) == 60
-        # In every window: the rate, one more, and one that was late.
+        # In every window: the rate, one more, one late, and those that had their turn before.
         for first in range(60):
             for last in range(first, 60):
-                window_seconds = arrivals[last] - arrivals[first] + STALL_SECONDS
-                assert last - first + 1 <= RATE * window_seconds + 2
-        # And not much less than the rate.
-        assert arrivals[-1] - arrivals[0] < 2 * 60 / RATE
-    assert slow_by_then < 40, "the other domain had to wait"
+                window_seconds = arrivals[last] - arrivals[first]
+                assert last - first + 1 <= RATE * window_seconds + 2 + SLOTS
+        # And not much less than the rate, but for what a busy machine does.
+        assert arrivals[-1] - arrivals[0] < 5 * 60 / RATE
+    assert done_by_the_end_of(system, slow, fast) < 40, "the other domain had to wait"
     waited = [job_id for job_id in slow if "released" in system.outcomes(job_id)]
     assert 30 <= len(waited) <= 59
     assert all(system.outcomes(job_id) == ["success"] for job_id in fast)
@@ -92,7 +89,7 @@ def test_a_server_that_is_away_costs_few_attempts_and_is_reported_and_found_agai
     system: System,
 ) -> None:
     """With a base of 0.6 s instead of 30, the first probe comes after 0.6 s."""
-    scale = {"RETRY_BASE_SECONDS": "0.6", "LEASE_SECONDS": "1", "WORKER_CONCURRENCY": "4"}
+    scale = {"RETRY_BASE_SECONDS": "0.6", "LEASE_SECONDS": "2", "WORKER_CONCURRENCY": "4"}
     system.start_idle(RETRY, **scale)
     with ScriptedServer({"connect": close}) as server:
         system.start_idle(**settings(server, **scale))

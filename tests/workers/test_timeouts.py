@@ -59,9 +59,9 @@ def test_a_child_process_is_killed_at_the_time_out_of_its_job(
 ) -> None:
     system.start(RETRY, LEASE_SECONDS="2")
     first = system.start(LEASE_SECONDS="2")
-    job_id = system.queue.submit(job_type, {"seconds": 600}, max_retries=1)
-    system.wait_for_run(job_id)
-    first.kill()
+    payload = {"seconds": 600, "dies_first": True}
+    job_id = system.queue.submit(job_type, payload, max_retries=1)
+    assert first.exit_code() == -9
     second = system.start(LEASE_SECONDS="2")
 
     job = system.wait_for(job_id, Status.PERMANENTLY_FAILED)

@@ -8,7 +8,7 @@ from app.queue.job import Status
 from tests.workers.own_server import OwnServer
 from tests.workers.processes import RETRY, System, wait_until
 
-LEASE = "2"
+LEASE = "20"  # what is told by the next is told before the leases run out
 
 
 def lines_in_journals(system: System) -> list[str]:

@@ -231,20 +231,23 @@ def test_a_drain_that_is_cut_off_again_and_again_runs_each_job_once(system: Syst
     system.queue.submit_many(jobs)
     admin = connect(system.url, name="admin")
     worker = system.start()
-    cuts = 0
+    cuts, submitted = 0, len(jobs)
 
     def done() -> bool:
-        nonlocal cuts
+        nonlocal cuts, submitted
         finished = system.inspector.counts()[Status.SUCCESS]
         if finished and cuts < 40:
             cuts += bool(admin.client_kill_filter(_type="normal", skipme=True))
-        return finished == len(jobs)
+        if finished == submitted and cuts < 5:  # this process had no time to cut it off
+            system.queue.submit_many(jobs)
+            submitted += len(jobs)
+        return finished == submitted
 
     wait_until(done, "all are done")
 
     assert cuts >= 5
     runs = [job_id for job_id, _, _ in system.notes()]
-    assert sorted(runs) == list(range(1, len(jobs) + 1))
+    assert sorted(runs) == list(range(1, submitted + 1))
     assert system.totals()["lost"] == system.totals()["late"] == system.totals()["died"] == 0
     assert worker.stop() == 0
     assert "Traceback" not in worker.log()
@@ -255,12 +258,12 @@ def test_a_worker_that_is_stopped_in_a_drain_gives_back_what_it_has_not_begun(
     system: System,
 ) -> None:
     jobs = [NewJob("swift")] * 4000
+    jobs[1000] = NewJob("stops_its_worker")  # it is never too late for that
     system.queue.submit_many(jobs)
     system.start(RETRY)
     worker = system.start()
-    wait_until(lambda: system.inspector.counts()[Status.SUCCESS], "the drain has begun")
 
-    assert worker.stop() == 0
+    assert worker.exit_code() == 0
 
     assert system.inspector.counts()[Status.PROCESSING] == 0
     assert len(system.notes()) == system.inspector.counts()[Status.SUCCESS] < len(jobs)

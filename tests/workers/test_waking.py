@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import pytest
 
@@ -89,6 +90,7 @@ def test_a_scheduled_job_wakes_the_retry_worker_and_then_a_main_worker(system: S
 
 def test_an_idle_worker_sends_at_most_one_command_in_two_seconds(looked_after: System) -> None:
     looked_after.start_idle(LEASE_SECONDS="60")
+    wait_until_it_waits(looked_after)
     began = time.monotonic()
     before = looked_after.commands()
 
@@ -107,6 +109,7 @@ def test_a_long_job_after_short_ones_leaves_redis_in_peace(looked_after: System)
         system.wait_for_all(Status.SUCCESS, round_number * 500)
     job_id = system.queue.submit("loops", {"until": str(until)})
     system.wait_for_run(job_id)
+    wait_until_it_waits(system)
     began = time.monotonic()
     before = system.commands()
 
@@ -116,3 +119,9 @@ def test_a_long_job_after_short_ones_leaves_redis_in_peace(looked_after: System)
     until.touch()
     assert sent <= (time.monotonic() - began) / 2 + 1
     system.wait_for(job_id, Status.SUCCESS)
+
+
+def wait_until_it_waits(system: System) -> None:
+    """What a worker says before it waits for work, as when it starts, has been said."""
+    clients: Any = system.client
+    wait_until(lambda: clients.info("clients")["blocked_clients"] == 1, "it waits for work")
