@@ -96,7 +96,7 @@ class ScriptedServer:
         """How often."""
         return sum(line.upper().startswith(command) for line in self.commands)
 
-    def wait_until(self, condition: Callable[[], bool], seconds: float = 10) -> None:
+    def wait_until(self, condition: Callable[[], bool], seconds: float = 30) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < deadline, f"not within {seconds} s; heard {self.commands}"

@@ -75,7 +75,7 @@ class SmtpSink:
         self._thread.join(10)
         self._loop.close()
 
-    def wait_for(self, count: int, seconds: float = 10) -> list[ReceivedMail]:
+    def wait_for(self, count: int, seconds: float = 30) -> list[ReceivedMail]:
         """The mails, once there are so many."""
         with self._arrived:
             enough = self._arrived.wait_for(lambda: len(self.mails) >= count, seconds)
@@ -83,7 +83,7 @@ class SmtpSink:
         return self.mails
 
     def _call(self, coroutine: Any) -> Any:
-        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
+        return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(30)
 
     async def _listen(self) -> asyncio.Server:
         implicit = self._context if self._tls == "tls" else None

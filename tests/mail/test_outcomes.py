@@ -56,7 +56,7 @@ def test_what_comes_after_the_acknowledgement_changes_nothing(
         mailer = make_mailer(server)
         assert status_of(send(mailer, make_job())) == "sent"
         mailer.close()
-        assert server.heard("QUIT") == 1
+        server.wait_until(lambda: server.heard("QUIT") == 1)
 
 
 # ── MAIL FROM, RCPT TO, DATA ────────────────────────────────────────────────────────────────

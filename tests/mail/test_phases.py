@@ -189,7 +189,10 @@ def test_whatever_a_server_does_in_a_phase_ends_as_the_table_says(
         if phase == "body" and end and wanted == "network":
             assert end.reason.endswith(f"while {Phase.BODY}")
         came_through = phase == "."
-        assert len(server.mails) == (wanted == "sent" or came_through)
+        if wanted == "sent" or came_through:  # it may be read after the client gave up
+            server.wait_until(lambda: len(server.mails) == 1)
+        else:
+            assert server.mails == []
         if end and not isinstance(end, GiveBack):
             assert end.result["recipients"][RECIPIENT]["status"] == STATUS[wanted]
             assert end.reason.isprintable()
@@ -255,8 +258,10 @@ def test_whatever_a_server_says_to_a_reset_the_next_mail_goes_out(
 ) -> None:
     script: dict[str, Any] = {"RCPT": ["550 5.1.1 No"], "RSET": [reply_for("RCPT", behaviour)]}
     with ScriptedServer(script) as server:
-        mailer = make_mailer(server, timeouts=replace(TIMEOUTS, check=SOON * 2))
+        waits = behaviour in ("silence", "drip")
+        mailer = make_mailer(server, timeouts=replace(TIMEOUTS, check=SOON) if waits else TIMEOUTS)
         assert ended(mailer)[0] == "permanent"
         assert ended(mailer)[0] == "sent"
-        assert (server.heard("RSET"), len(server.mails)) == (1, 1)
+        server.wait_until(lambda: server.heard("RSET") == 1)
+        assert len(server.mails) == 1
         assert server.connections == (1 if behaviour == "long" else 2)
