@@ -134,7 +134,7 @@ def test_a_full_server_refuses_new_jobs_and_lets_everything_else_go_on(
 
 
 def test_a_server_that_was_killed_is_away_at_once(own_server: RedisServer) -> None:
-    queue = queue_at(own_server.url)
+    queue = queue_at(own_server.url, timeout_seconds=100, connect_timeout_seconds=100)
     queue.submit("noop")
     own_server.process.kill()
     own_server.process.wait(timeout=10)
@@ -149,18 +149,17 @@ def test_a_server_that_was_killed_is_away_at_once(own_server: RedisServer) -> No
     ):
         with pytest.raises(QueueUnavailable, match="Redis is away"):
             call()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 50, "no time-out was waited for"
 
 
 def test_a_server_that_hangs_is_away_after_the_time_out(own_server: RedisServer) -> None:
-    queue = queue_at(own_server.url, timeout_seconds=0.3)
+    queue = queue_at(own_server.url, timeout_seconds=2)
     queue.submit("noop")
     own_server.process.send_signal(signal.SIGSTOP)
     try:
-        started = time.monotonic()
-        with pytest.raises(QueueUnavailable):
+        # It ends at all, and not for another reason.
+        with pytest.raises(QueueUnavailable, match="(?i)time"):
             queue.submit("noop")
-        assert time.monotonic() - started < 3
     finally:
         own_server.process.send_signal(signal.SIGCONT)
     assert queue_at(own_server.url).submit("noop") > 1
@@ -330,17 +329,17 @@ def test_a_connection_that_was_cut_is_made_anew(own_server: RedisServer) -> None
 
 
 def test_a_blocking_call_whose_connection_is_cut_is_not_sent_again(own_server: RedisServer) -> None:
-    client = connect(own_server.url, name="blocked", resend=False, timeout_seconds=20)
+    client = connect(own_server.url, name="blocked", resend=False, timeout_seconds=100)
 
     def block() -> None:
         with unavailable_as_queue_error():
-            client.bzpopmin("Wake", timeout=10)
+            client.bzpopmin("Wake", timeout=90)
 
     with ThreadPoolExecutor(1) as pool:
         blocked = pool.submit(block)
         _cut("blocked", own_server, command="bzpopmin")
         with pytest.raises(QueueUnavailable):
-            blocked.result(timeout=5)
+            blocked.result(timeout=60)
     client.close()
 
 
