@@ -19,8 +19,9 @@ from tests.start.running import free_port
 from tests.workers.processes import wait_until
 
 SLOTS = 16384
-# A dead master is replaced after that long, and a little.
-NODE_TIMEOUT_MS = 1000
+# A dead master is replaced after that long, and a little. A machine that stalls for less makes
+# nobody take a living one for dead.
+NODE_TIMEOUT_MS = 2500
 
 
 class Cluster:

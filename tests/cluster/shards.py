@@ -18,6 +18,7 @@ from tests.workers.processes import SETTINGS, System, WorkerProcess, system_on, 
 
 SHARDS = 4
 HOME = "{mr0}"
+LEASE_SECONDS = 4.0
 
 
 class ShardedSystem:
@@ -29,7 +30,7 @@ class ShardedSystem:
             "REDIS_CLUSTER": cluster.url.partition("://")[2],
             "QUEUE_SHARDS": str(SHARDS),
             "DURABILITY": durability,
-            "LEASE_SECONDS": "2",
+            "LEASE_SECONDS": f"{LEASE_SECONDS:g}",
         }
         self.store = self.open()
         self.queue: ShardedJobQueue = self.store.queue
@@ -42,10 +43,10 @@ class ShardedSystem:
             queue_shards=SHARDS,
             key_prefix=HOME,
             durability=self.settings["DURABILITY"],
-            lease_seconds=2.0,
+            lease_seconds=LEASE_SECONDS,
             **changes,
         )
-        store = Store(config, name="tests", timeout_seconds=2, connect_timeout_seconds=1)
+        store = Store(config, name="tests", timeout_seconds=10, connect_timeout_seconds=5)
         store.queue.ensure_schema()
         return store
 

@@ -58,7 +58,7 @@ class Amount:
 
 
 @sizes(
-    short=Amount(60, long_jobs=2, long_seconds=4, lease_seconds=1.5),
+    short=Amount(60, long_jobs=2, long_seconds=7, lease_seconds=3),
     long=Amount(5_000, long_jobs=8, long_seconds=60, lease_seconds=5),
 )
 @pytest.mark.parametrize("ahead", [1, -1], ids=["fast", "slow"])

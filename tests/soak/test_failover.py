@@ -27,7 +27,7 @@ class Failovers:
 
 
 @sizes(
-    short=Failovers(300, 100, kills=1, down_after_ms=1_000, lease_seconds=3),
+    short=Failovers(300, 100, kills=1, down_after_ms=2_000, lease_seconds=3),
     long=Failovers(15_000, 100, kills=10, down_after_ms=2_000, lease_seconds=10),
 )
 def test_no_accepted_job_is_lost_in_a_failover(

@@ -39,7 +39,7 @@ class Outages:
 
 @pytest.mark.parametrize("fsync", ["as embedded", "always"])
 @sizes(
-    short=Outages(3_000, 150, 3, lease_seconds=2, long_outage_seconds=2.2, workers=1),
+    short=Outages(9_000, 150, 3, lease_seconds=2, long_outage_seconds=2.2, workers=1),
     long=Outages(60_000, 60, 30, lease_seconds=5, long_outage_seconds=8, workers=2),
 )
 def test_no_job_is_lost_when_the_server_is_killed_under_load(
