@@ -44,7 +44,7 @@ CHROMIUM_OPTIONS = (
     "--disable-sync",
 )
 # Generous on a busy machine; what is waited for comes in a fraction of it.
-PATIENCE_MS = 15_000
+PATIENCE_MS = 30_000
 expect.set_options(timeout=PATIENCE_MS)
 
 NewContext = Callable[..., BrowserContext]
@@ -91,7 +91,8 @@ def browser_type_launch_args() -> dict[str, Any]:
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
-    return {"executable_path": chromium, "args": list(CHROMIUM_OPTIONS)}
+    # It starts once for all tests, which takes half of the usual 30 s on a machine that is busy.
+    return {"executable_path": chromium, "args": list(CHROMIUM_OPTIONS), "timeout": 100_000}
 
 
 @pytest.fixture(scope="session")
