@@ -17,6 +17,7 @@ from app.queue.connection import connect
 from app.queue.inspector import JobQuery
 from app.queue.job import Priority, Status
 from app.queue.jobqueue import JobQueue
+from app.queue.sharded_jobqueue import ShardedJobQueue
 from tests.conftest import RedisServer
 
 TABLE, COUNTS = "/dashboard/partials/jobs-table", "/dashboard/partials/counts"
@@ -66,6 +67,8 @@ def test_a_poll_that_finds_nothing_new_costs_one_command_and_renders_nothing(
     url: str,
 ) -> None:
     monkeypatch.setattr("app.dashboard.clock.now", lambda: 1_800_000_000.0)
+    # Nor is it asked once a second whether shards were added.
+    monkeypatch.setattr(ShardedJobQueue, "follow", lambda _queue: None)
     real_app.extensions["operations"].start("retry", JobQuery(), "a test")
     tag = tag_of(web, url)
     rendered: list[str] = []
