@@ -35,7 +35,7 @@ def test_a_poll_that_finds_nothing_new_is_304_and_changes_nothing(
 
 
 def test_polls_that_find_nothing_new_ask_redis_one_thing_each(
-    live: Callable[..., Page], site: Site, monkeypatch: pytest.MonkeyPatch
+    live: Callable[..., Page], page: Page, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What grows old without a change of the queue is looked at again now and then, and the server
     # is asked for its time once a minute; not here.
@@ -44,11 +44,12 @@ def test_polls_that_find_nothing_new_ask_redis_one_thing_each(
     # Nor is it asked once a second whether shards were added.
     monkeypatch.setattr(ShardedJobQueue, "follow", lambda _queue: None)
     submit(site)
-    page = live()
     asked: list[str] = []
     answers: list[int] = []
+    # From the first on: else one that is under way would count as another's answer.
     page.on("request", lambda request: asked.append(request.url))
     page.on("response", lambda answer: answers.append(answer.status))
+    live()
 
     def ask_for_each_part() -> None:
         with page.expect_response(lambda answer: "/partials/charts" in answer.url):

@@ -119,7 +119,7 @@ class System:
         assert not part.runs
         return self.start(part.module, *part.arguments, **part.settings)
 
-    def wait_for_api(self, seconds: float = 30) -> None:
+    def wait_for_api(self, seconds: float = 60) -> None:
         wait_until(lambda: self.request("GET", "/healthz")[0] == 200, "the API answers", seconds)
 
     def wait_for_workers(self, count: int) -> None:
