@@ -16,9 +16,14 @@ from pathlib import Path
 import fakeredis
 import pytest
 import redis
+from hypothesis import settings
 
 from app.embedded import find_server_binary, is_ready, socket_url, start_server
 from app.queue.connection import connect
+
+# An example that a busy machine holds up has not failed.
+settings.register_profile("mailroom", settings.default, deadline=None)
+settings.load_profile("mailroom")
 
 
 @dataclass(frozen=True)

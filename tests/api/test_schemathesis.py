@@ -88,7 +88,6 @@ def map_path_parameters(context: schemathesis.HookContext, path_parameters: Any)
 
 thorough = settings(
     max_examples=EXAMPLES_PER_ENDPOINT,
-    deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
 )

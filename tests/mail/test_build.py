@@ -161,7 +161,7 @@ def test_a_block_that_reads_differently_is_refused(fields: list[tuple[str, str]]
         header_block(fields)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     subject=st.text(
         st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp")), max_size=300

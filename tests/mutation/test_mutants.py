@@ -80,7 +80,6 @@ def run_model(client: redis.Redis, source: Source, number: int) -> None:
         settings=settings(
             max_examples=1_000,
             stateful_step_count=STEPS,
-            deadline=None,
             database=None,
             # That it is found is enough; the shortest way to it is of no interest here.
             phases=[Phase.generate],

@@ -67,7 +67,6 @@ def run(
         settings=settings(
             max_examples=examples,
             stateful_step_count=steps,
-            deadline=None,
             derandomize=in_ci,
             database=None,
             print_blob=True,
