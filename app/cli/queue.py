@@ -1,4 +1,4 @@
-"""`flask queue pause|resume|stats|repair|upgrade|shards`."""
+"""`flask queue pause|resume|stats|repair|upgrade|copy|shards`."""
 
 from __future__ import annotations
 
@@ -9,10 +9,24 @@ import click
 from flask import current_app
 
 from app.cli.filters import inspector, job_queue
-from app.cli.output import REFUSED, Commands, as_json, audit, fail, line, progress, say, table
+from app.cli.output import (
+    REFUSED,
+    WRONG_USAGE,
+    Commands,
+    as_json,
+    audit,
+    fail,
+    line,
+    progress,
+    say,
+    table,
+)
+from app.queue.connection import connect
+from app.queue.copying import LOSSLESS, copy_store
 from app.queue.errors import QueueUnavailable, ServerUnsuitable
 from app.queue.growth import grow
 from app.queue.jobqueue import JobQueue
+from app.queue.keys import Keys
 from app.queue.layout import SHARDS_MAX
 from app.queue.opening import Store
 from app.queue.schema import SCHEMA
@@ -113,6 +127,41 @@ def upgrade(as_json: bool) -> None:
         audit("upgrade", f"the store, to schema {passed[-1]}")
     said = f"The store has schema {SCHEMA} now." if passed else "The store needs no upgrade."
     say({"schema": SCHEMA, "passed": passed}, said, as_json)
+
+
+@queue.command("copy")
+@click.argument("source", metavar="FROM")
+@click.option("--prefix", default="", help="The KEY_PREFIX of the store that is copied.")
+@as_json
+def copy(source: str, prefix: str, as_json: bool) -> None:
+    """Fills the store of the settings, which must be empty, with that of another server.
+
+    FROM is its URL, as in REDIS_URL. Stop every API and worker of both first. The other store stays
+    as it is. What was broken off is begun anew by the same command.
+
+    \b
+    flask queue copy redis://old.example.com:6379/0
+    """
+    options: dict[str, Any] = {"name": "mailroom-copy", "timeout_seconds": 30.0}
+    try:
+        client = connect(source, text_errors=LOSSLESS, **options)
+    except ValueError as error:
+        fail(f"FROM: {error}", WRONG_USAGE)
+    store = Store(current_app.extensions["config"], **options)
+    keys = Keys(prefix)
+    try:
+        with progress(JobQueue(client, prefix=prefix).repair_size(), "Copying") as advance:
+            copied = 0
+            for step in copy_store(client, keys, store.client, store.queue.keys):
+                copied += step
+                advance(copied)
+    except ServerUnsuitable as error:
+        fail(str(error), REFUSED)
+    finally:
+        client.close()
+        store.close()
+    audit("copy", f"a store into this one: {copied} entries")
+    say({"entries": copied}, f"Copied {copied:,} entries.", as_json)
 
 
 @queue.command("shards")

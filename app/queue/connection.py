@@ -41,6 +41,7 @@ def connect(
     max_connections: int | None = None,
     resend: bool = True,
     slot_key: str = "",
+    text_errors: str = "replace",
 ) -> redis.Redis:
     """A client for `redis://`, `rediss://`, `unix://`, `sentinel://` and `sentinels://` (see
     `app/queue/sentinels.py`), or `cluster://` and `clusters://` (`app/queue/cluster.py`): then it
@@ -57,7 +58,7 @@ def connect(
         "client_name": name,
         "decode_responses": True,
         # Only scripts write back what they read, so a lossy read can't damage anything.
-        "encoding_errors": "replace",
+        "encoding_errors": text_errors,
         "max_connections": max_connections,
     }
     if not url.startswith("unix:"):

@@ -47,6 +47,7 @@ STEPS: Mapping[int, Step] = {0: _write_indexes_anew}
 _DRAFT_BUCKET = re.compile(r":(high|low):\d+:\d+\Z")
 
 UPGRADE_LOCK_SECONDS = 3600
+COPYING = "copying"  # in `Meta`, of a store into which another is copied
 
 
 class UpgradeNeeded(ServerUnsuitable):
@@ -63,9 +64,17 @@ class UpgradeNeeded(ServerUnsuitable):
 def check_schema(client: redis.Redis, keys: Keys) -> None:
     """Marks a store that has no number yet.
 
-    Raises UpgradeNeeded, ServerUnsuitable when the store is of a newer version, QueueUnavailable.
+    Raises UpgradeNeeded, ServerUnsuitable when the store is of a newer version or half copied,
+    QueueUnavailable.
     """
     found = _schema(client, keys)
+    with unavailable_as_queue_error():
+        half = client.hexists(keys.meta, COPYING)
+    if half:
+        raise ServerUnsuitable(
+            "Another store is being copied here, or that was broken off: `flask queue copy` again "
+            "begins it anew."
+        )
     if found > SCHEMA:
         raise ServerUnsuitable(
             f"The store was written by a newer version (schema {found}; this one knows {SCHEMA}). "
@@ -85,7 +94,7 @@ def upgrade(client: redis.Redis, keys: Keys, steps: Mapping[int, Step] = STEPS) 
     if _schema(client, keys) >= target:
         return passed
     with unavailable_as_queue_error():
-        _refuse_while_in_use(client, keys)
+        refuse_while_in_use(client, keys, "the upgrade")
         lock = f"{keys.meta}:upgrade"
         if not client.set(lock, "1", nx=True, ex=UPGRADE_LOCK_SECONDS):
             raise ServerUnsuitable(
@@ -128,12 +137,13 @@ def _mark(client: Any, keys: Keys, schema: int) -> None:
         pass
 
 
-def _refuse_while_in_use(client: Any, keys: Keys) -> None:
+def refuse_while_in_use(client: Any, keys: Keys, before: str) -> None:
+    """Raises ServerUnsuitable when workers are alive."""
     seconds, _ = client.time()
     since_ms = (int(seconds) - WORKER_ALIVE_SECONDS) * 1000
     alive = client.zcount(keys.workers, since_ms, "+inf")
     if alive:
         raise ServerUnsuitable(
             f"{alive} workers spoke to this store in the last {WORKER_ALIVE_SECONDS} seconds. Stop "
-            "all of them, and the APIs, before the upgrade."
+            f"all of them, and the APIs, before {before}."
         )

@@ -22,13 +22,15 @@ LEASE_SECONDS = 4.0
 
 
 class ShardedSystem:
-    def __init__(self, cluster: Cluster, system: System, durability: str) -> None:
+    def __init__(
+        self, cluster: Cluster, system: System, durability: str, shards: int = SHARDS
+    ) -> None:
         self.cluster = cluster
         self.system = system
         self.settings = {
             "REDIS_URL": "",
             "REDIS_CLUSTER": cluster.url.partition("://")[2],
-            "QUEUE_SHARDS": str(SHARDS),
+            "QUEUE_SHARDS": str(shards),
             "DURABILITY": durability,
             "LEASE_SECONDS": f"{LEASE_SECONDS:g}",
         }
@@ -40,7 +42,7 @@ class ShardedSystem:
         config = replace(
             Config.load(env_file=None),
             redis_cluster=tuple(self.settings["REDIS_CLUSTER"].split(",")),
-            queue_shards=SHARDS,
+            queue_shards=int(self.settings["QUEUE_SHARDS"]),
             key_prefix=HOME,
             durability=self.settings["DURABILITY"],
             lease_seconds=LEASE_SECONDS,
@@ -74,9 +76,9 @@ class ShardedSystem:
 
 @contextmanager
 def sharded_system(
-    cluster: Cluster, folder: Path, durability: str = "local"
+    cluster: Cluster, folder: Path, durability: str = "local", shards: int = SHARDS
 ) -> Iterator[ShardedSystem]:
     with system_on(cluster.url, folder) as system:
-        found = ShardedSystem(cluster, system, durability)
+        found = ShardedSystem(cluster, system, durability, shards)
         yield found
         found.store.close()
