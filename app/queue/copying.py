@@ -33,6 +33,9 @@ _OURS = re.compile(
     r"|Api_keys|Quota|Requests|Login):"
 )
 
+# What API and workers leave behind in a store where nothing was ever done.
+_OF_NO_WORTH = re.compile(r"(Meta|Workers|Wake)\Z|(Wake|Worker|Call|Login|Requests):")
+
 
 def copy_store(
     source: redis.Redis, source_keys: Keys, target: redis.Redis, keys: Keys
@@ -90,8 +93,12 @@ def _begin(target: Any, keys: Keys) -> None:
                 "The store that is to be filled has several shards already. Fill one with "
                 "QUEUE_SHARDS=1, on a server that has none; shards are added afterwards."
             )
-        if _state(target, keys) is not None:
-            raise ServerUnsuitable("The store that is to be filled has jobs already.")
+        for name in names_of(target, keys):
+            if not _OF_NO_WORTH.match(name, len(keys.prefix)):
+                raise ServerUnsuitable(
+                    f"The store that is to be filled is not empty: there is {name}. Fill another, "
+                    "with another KEY_PREFIX or on another server."
+                )
         target.hset(keys.meta, COPYING, "1")
     for name in set(names_of(target, keys)) - {keys.meta}:
         target.unlink(_bytes(name))

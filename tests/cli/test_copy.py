@@ -21,6 +21,7 @@ from app.queue.jobqueue import JobQueue
 from app.queue.keys import Keys
 from app.queue.operations import Operations
 from app.queue.schema import COPYING
+from app.queue.suppressions import Suppression
 from tests.cli.conftest import Run
 from tests.conftest import RedisServer
 from tests.queue.invariants import check
@@ -143,9 +144,9 @@ def test_what_is_in_use_or_not_there_or_not_empty_is_refused(
     assert "workers spoke" in refusal(flask, url)
     old.delete("Workers")
 
-    app.extensions["queue"].submit("web_noop")
+    app.extensions["suppressions"].add(Suppression("ann@example.com", "asked for it", 0.0, "ann"))
     before = contents(client, NEW)
-    assert "has jobs already" in refusal(flask, url)
+    assert f"not empty: there is {NEW}Suppressions" in refusal(flask, url)
     assert contents(client, NEW) == before
     assert flask("queue", "copy", "ftp://x").exit_code == 2
 
