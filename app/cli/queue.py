@@ -142,9 +142,13 @@ def copy(source: str, prefix: str, as_json: bool) -> None:
     \b
     flask queue copy redis://old.example.com:6379/0
     """
-    options: dict[str, Any] = {"name": "mailroom-copy", "timeout_seconds": 30.0}
+    options: dict[str, Any] = {
+        "name": "mailroom-copy",
+        "timeout_seconds": 30.0,
+        "text_errors": LOSSLESS,
+    }
     try:
-        client = connect(source, text_errors=LOSSLESS, **options)
+        client = connect(source, slot_key=prefix, **options)
     except ValueError as error:
         fail(f"FROM: {error}", WRONG_USAGE)
     store = Store(current_app.extensions["config"], **options)
@@ -183,6 +187,7 @@ def shards(number: int | None, as_json: bool) -> None:
     before = found.shards.layout
     if number is not None:
         try:
+            found.shards.home.ensure_schema()  # not, for one, where a copy was broken off
             grow(found.shards, number)
         except ServerUnsuitable as error:
             fail(str(error), REFUSED)

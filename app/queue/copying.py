@@ -8,7 +8,10 @@ a mark; nothing starts on it, and the next one begins anew.
 from __future__ import annotations
 
 import re
+import secrets
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -18,9 +21,19 @@ from app.queue.connection import unavailable_as_queue_error
 from app.queue.errors import ServerUnsuitable
 from app.queue.keys import Keys
 from app.queue.layout import Layout
-from app.queue.schema import COPYING, check_schema, refuse_while_in_use
+from app.queue.schema import (
+    COPYING,
+    SCHEMA,
+    UpgradeNeeded,
+    check_schema,
+    refuse_while_in_use,
+)
 
-STEP = 500
+STEP = 200
+_DISTURBED = (
+    "The store that is to be filled was used meanwhile, or another copy into it runs. Stop every "
+    "API and worker, and copy again."
+)
 # Reads what is no text without a loss: for `connect(text_errors=…)` of the source.
 LOSSLESS = "surrogateescape"
 
@@ -33,8 +46,8 @@ _OURS = re.compile(
     r"|Api_keys|Quota|Requests|Login):"
 )
 
-# What API and workers leave behind in a store where nothing was ever done.
-_OF_NO_WORTH = re.compile(r"(Meta|Workers|Wake)\Z|(Wake|Worker|Call|Login|Requests):")
+# What API and workers leave behind in a store where nothing was ever done; not copied either.
+_OF_NO_WORTH = re.compile(r"(Workers|Wake)\Z|(Wake|Worker|Call|Login|Requests):")
 
 
 def copy_store(
@@ -46,78 +59,136 @@ def copy_store(
     or the target is not empty; QueueUnavailable, after which the same may be done again.
     """
     with unavailable_as_queue_error():
-        before = _state(source, source_keys)
-        if before is None:
-            raise ServerUnsuitable("There is no store with jobs there, behind that prefix.")
-        check_schema(source, source_keys)
-        refuse_while_in_use(source, source_keys, "it is copied")
-        shards = Layout.from_text(source.hget(source_keys.meta, "layout")).shards  # type: ignore[arg-type]
-        if shards > 1:
-            raise ServerUnsuitable(f"The store has {shards} shards; one with one can be copied.")
-        _begin(target, keys)
-        prefix = len(source_keys.prefix)
-        for name in names_of(source, source_keys):
-            if name != source_keys.meta:
-                yield from _copy_key(source, name, target, keys.prefix + name[prefix:])
-        if _state(source, source_keys) != before:
+        _check_source(source, source_keys)
+        before = _State.of(source, source_keys)
+        copy = _Copy(source, target, keys)
+        copy.begin()
+        # All of them first: a key that comes twice in a scan must not be copied twice.
+        for name in set(names_of(source, source_keys)) - {source_keys.meta}:
+            yield from copy.key(name, keys.prefix + name[len(source_keys.prefix) :])
+        if _State.of(source, source_keys) != before:
             raise ServerUnsuitable(
-                "The store was used while it was copied. Stop every API and worker of it, and copy "
-                "again: what was copied is begun anew."
+                "The store was used while it was copied, or its server restarted. Stop every API "
+                "and worker of it, and copy again: what was copied is begun anew."
             )
-        yield from _copy_key(source, source_keys.meta, target, keys.meta)
-        target.hdel(keys.meta, COPYING)
+        copy.end(before.meta)
 
 
 def names_of(client: redis.Redis, keys: Keys) -> Iterator[str]:
-    """All keys of the store, some perhaps twice."""
+    """The keys of the store that are worth copying, some perhaps twice."""
     pattern = re.sub(r"([\[\]*?^\\-])", r"\\\1", keys.prefix) + "*"
+    prefix = len(keys.prefix)
     for name in client.scan_iter(match=pattern, count=STEP):
-        if _OURS.match(name, len(keys.prefix)):
+        if _OURS.match(name, prefix) and not _OF_NO_WORTH.match(name, prefix):
             yield name
 
 
-def _state(client: Any, keys: Keys) -> tuple[Any, ...] | None:
-    """What differs after any use of the store; None: nothing was ever submitted."""
-    last_id = client.get(keys.counter)
-    if last_id is None:
-        return None
-    return (last_id, *client.hmget(keys.meta, "revision", "promoted_at", "reaped_at"))
+@dataclass(frozen=True)
+class _State:
+    """Of the source: what differs after any use of it, and after its server restarted, by which
+    a scan that was under way loses its place."""
+
+    last_id: str
+    meta: dict[str, str]
+    others: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, client: Any, keys: Keys) -> _State:
+        others = (
+            client.info("server")["run_id"],
+            client.hlen(keys.suppressions),
+            client.xrevrange(keys.audit, count=1),
+        )
+        return cls(client.get(keys.counter), client.hgetall(keys.meta), others)
 
 
-def _begin(target: Any, keys: Keys) -> None:
-    """Leaves nothing there but the mark. Raises ServerUnsuitable."""
-    if not target.hexists(keys.meta, COPYING):
+def _check_source(source: Any, keys: Keys) -> None:
+    if not source.exists(keys.counter):
+        raise ServerUnsuitable("There is no store with jobs there, behind that prefix.")
+    try:
+        check_schema(source, keys)
+    except UpgradeNeeded as error:
+        raise ServerUnsuitable(
+            f"The store that is to be copied has schema {error.found}, this version needs {SCHEMA}."
+            " Upgrade it first, with settings that name it."
+        ) from error
+    refuse_while_in_use(source, keys, "it is copied")
+    shards = Layout.from_text(source.hget(keys.meta, "layout")).shards
+    if shards > 1:
+        raise ServerUnsuitable(f"The store has {shards} shards; one with one can be copied.")
+
+
+class _Copy:
+    """Into `target`. Its mark there is its own: whoever begins another copy ends this one."""
+
+    def __init__(self, source: Any, target: Any, keys: Keys) -> None:
+        self._source = source
+        self._target = target
+        self._keys = keys
+        self._token = secrets.token_hex(8)
+
+    def begin(self) -> None:
+        """Leaves nothing there but the mark. Raises ServerUnsuitable."""
+        target, keys = self._target, self._keys
         refuse_while_in_use(target, keys, "another is copied there")
-        if Layout.from_text(target.hget(keys.meta, "layout")).shards > 1:
+        meta: dict[str, str] = target.hgetall(keys.meta)
+        if Layout.from_text(meta.get("layout")).shards > 1:
             raise ServerUnsuitable(
                 "The store that is to be filled has several shards already. Fill one with "
                 "QUEUE_SHARDS=1, on a server that has none; shards are added afterwards."
             )
-        for name in names_of(target, keys):
-            if not _OF_NO_WORTH.match(name, len(keys.prefix)):
-                raise ServerUnsuitable(
-                    f"The store that is to be filled is not empty: there is {name}. Fill another, "
-                    "with another KEY_PREFIX or on another server."
-                )
-        target.hset(keys.meta, COPYING, "1")
-    for name in set(names_of(target, keys)) - {keys.meta}:
-        target.unlink(_bytes(name))
+        names = {_bytes(name) for name in names_of(target, keys)} - {_bytes(keys.meta)}
+        if names and COPYING not in meta:
+            found = min(names).decode("utf-8", "replace")
+            raise ServerUnsuitable(
+                f"The store that is to be filled is not empty: there is {found}. Fill another, "
+                "with another KEY_PREFIX or on another server."
+            )
+        with target.pipeline() as pipe:
+            pipe.delete(keys.meta)
+            pipe.hset(keys.meta, COPYING, self._token)
+            pipe.execute()
+        for name in names:
+            target.unlink(name)
 
+    def key(self, text: str, new_text: str) -> Iterator[int]:
+        source, name, new_name = self._source, _bytes(text), _bytes(new_text)
+        expires_ms, kind = source.pexpiretime(name), source.type(name)
+        if kind == "none":  # it has expired meanwhile
+            return
+        if kind not in _KINDS:
+            raise ServerUnsuitable(f"{text} is a {kind}, and none of this program's keys.")
+        read, write, size = _KINDS[kind]
+        entries = iter(read(source, name))
+        while step := list(islice(entries, STEP)):
+            with self._transaction() as pipe:
+                write(pipe, new_name, step)
+            yield len(step)
+        if size and getattr(self._target, size)(new_name) != getattr(source, size)(name):
+            raise ServerUnsuitable(f"{text} did not come along whole. Copy again: it begins anew.")
+        if expires_ms > 0:
+            with self._transaction() as pipe:
+                pipe.pexpireat(new_name, expires_ms)
 
-def _copy_key(source: Any, name: Any, target: Any, new_name: Any) -> Iterator[int]:
-    name, new_name = _bytes(name), _bytes(new_name)
-    expires_ms, kind = source.pexpiretime(name), source.type(name)
-    if kind == "none":  # it has expired meanwhile
-        return
-    read, write = _KINDS[kind]
-    entries = iter(read(source, name))
-    while step := list(islice(entries, STEP)):
-        pipe = target.pipeline(transaction=False)
-        write(pipe, new_name, step)
-        pipe.execute()
-        yield len(step)
-    if expires_ms > 0:
-        target.pexpireat(new_name, expires_ms)
+    def end(self, meta: dict[str, str]) -> None:
+        with self._transaction() as pipe:
+            pipe.delete(self._keys.meta)
+            pipe.hset(self._keys.meta, mapping=meta)
+
+    @contextmanager
+    def _transaction(self) -> Iterator[Any]:
+        """What is written while the target is this copy's, and nobody else used it."""
+        with self._target.pipeline() as pipe:
+            pipe.watch(self._keys.meta)
+            meta = pipe.hgetall(self._keys.meta)
+            if meta.get(COPYING) != self._token or meta.keys() - {COPYING, "schema"}:
+                raise ServerUnsuitable(_DISTURBED)
+            pipe.multi()
+            yield pipe
+            try:
+                pipe.execute()
+            except redis.WatchError as error:
+                raise ServerUnsuitable(_DISTURBED) from error
 
 
 def _read_string(client: Any, name: bytes) -> list[str]:
@@ -148,19 +219,23 @@ def _bytes_of(pairs: Iterable[tuple[str, Any]], of_value: Callable[[Any], Any]) 
 
 _Read = Callable[[Any, bytes], Any]
 _Write = Callable[[Any, bytes, list[Any]], Any]
-_KINDS: dict[str, tuple[_Read, _Write]] = {
-    "string": (_read_string, lambda pipe, name, step: pipe.set(name, _bytes(step[0]))),
+# How to read and to write each kind, and the command that counts its entries.
+_KINDS: dict[str, tuple[_Read, _Write, str]] = {
+    "string": (_read_string, lambda pipe, name, step: pipe.set(name, _bytes(step[0])), ""),
     "hash": (
         lambda client, name: client.hscan_iter(name, count=STEP),
         lambda pipe, name, step: pipe.hset(name, mapping=_bytes_of(step, _bytes)),
+        "hlen",
     ),
     "set": (
         lambda client, name: client.sscan_iter(name, count=STEP),
         lambda pipe, name, step: pipe.sadd(name, *map(_bytes, step)),
+        "scard",
     ),
     "zset": (
         lambda client, name: client.zscan_iter(name, count=STEP),
         lambda pipe, name, step: pipe.zadd(name, _bytes_of(step, float)),
+        "zcard",
     ),
-    "stream": (_read_stream, _write_stream),
+    "stream": (_read_stream, _write_stream, "xlen"),
 }

@@ -66,7 +66,7 @@ def contents(client: redis.Redis, prefix: str) -> dict[str, Any]:
     found = {}
     for name in set(copying.names_of(raw, keys)):
         kind = raw.type(copying._bytes(name))
-        read, _ = copying._KINDS[kind]
+        read, *_ = copying._KINDS[kind]
         entries = list(read(raw, copying._bytes(name)))
         ordered = entries if kind in ("string", "stream") else sorted(entries)
         found[name[len(prefix) :]] = (kind, ordered, raw.pexpiretime(name))
@@ -167,6 +167,7 @@ def test_nothing_starts_on_half_a_store_and_the_next_copy_begins_anew(
 
     with pytest.raises(ServerUnsuitable, match="being copied here"):
         JobQueue(client, prefix=NEW).ensure_schema()
+    assert flask("queue", "shards", 3).exit_code == 1
     assert flask("queue", "copy", debian_redis.url).exit_code == 0
 
     assert contents(client, NEW).keys() == contents(old, "").keys()
@@ -185,5 +186,27 @@ def test_a_store_that_is_used_meanwhile_is_no_copy(client: redis.Redis, old: red
         list(steps)
 
     assert client.hexists(f"{NEW}Meta", COPYING)
+    for opened in (source, target):
+        opened.close()
+
+
+def test_two_copies_at_once_and_a_target_in_use_are_noticed(
+    client: redis.Redis, old: redis.Redis
+) -> None:
+    source, target = connect_lossless(old), connect_lossless(client)
+    first, second = (copying.copy_store(source, Keys(), target, Keys(NEW)) for _ in range(2))
+    next(first)
+    next(second)
+    with pytest.raises(ServerUnsuitable, match="another copy into it runs"):
+        list(first)
+    list(second)
+    assert contents(client, NEW) == contents(old, "")
+
+    client.flushall()
+    third = copying.copy_store(source, Keys(), target, Keys(NEW))
+    next(third)
+    JobQueue(client, prefix=NEW).submit("noop")
+    with pytest.raises(ServerUnsuitable, match="was used meanwhile"):
+        list(third)
     for opened in (source, target):
         opened.close()
