@@ -21,11 +21,16 @@ from app.queue.jobqueue import JobQueue
 from app.queue.keys import Keys
 from app.queue.operations import Operations
 from app.queue.schema import COPYING
+from app.queue.submission import NewJob
 from app.queue.suppressions import Suppression
 from tests.cli.conftest import Run
 from tests.conftest import RedisServer
 from tests.queue.invariants import check
 from tests.queue.listing_store import mixed, write
+from tests.workers.conftest import own_server
+from tests.workers.own_server import OwnServer
+
+__all__ = ["own_server"]
 
 NEW = "{mr0}"
 JOBS = 2_000  # several steps of the large keys
@@ -208,5 +213,25 @@ def test_two_copies_at_once_and_a_target_in_use_are_noticed(
     JobQueue(client, prefix=NEW).submit("noop")
     with pytest.raises(ServerUnsuitable, match="was used meanwhile"):
         list(third)
+    for opened in (source, target):
+        opened.close()
+
+
+def test_a_source_that_restarts_under_the_copy_is_noticed(
+    client: redis.Redis, own_server: OwnServer
+) -> None:
+    """A scan that goes on in another process may miss what it has not seen yet."""
+    source = connect(own_server.url, name="test", text_errors=copying.LOSSLESS)
+    JobQueue(source).submit_many([NewJob("noop", tags=(f"t{n}",)) for n in range(500)])
+    target = connect_lossless(client)
+    steps = copying.copy_store(source, Keys(), target, Keys(NEW))
+    next(steps)
+    own_server.kill()
+    own_server.start()
+
+    with pytest.raises(ServerUnsuitable, match="restarted|did not come along whole"):
+        list(steps)
+
+    assert client.hexists(f"{NEW}Meta", COPYING)
     for opened in (source, target):
         opened.close()
