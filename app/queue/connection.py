@@ -49,7 +49,8 @@ def connect(
 
     `name` shows in `CLIENT LIST`. A command that found its connection cut is sent once more at
     once (every script bears that), one that timed out is not, so a call fails within about
-    `connect_timeout_seconds` + `timeout_seconds`. `resend=False` is for blocking commands.
+    `connect_timeout_seconds` + `timeout_seconds`. `resend=False` is for blocking commands;
+    `text_errors` says how bytes that are no UTF-8 are read, in the words of `bytes.decode`.
     """
     options: dict[str, Any] = {
         "socket_timeout": timeout_seconds,

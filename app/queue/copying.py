@@ -34,20 +34,18 @@ _DISTURBED = (
     "The store that is to be filled was used meanwhile, or another copy into it runs. Stop every "
     "API and worker, and copy again."
 )
-# Reads what is no text without a loss: for `connect(text_errors=…)` of the source.
+# Reads what is no text without a loss: for `connect(text_errors=…)` of both clients.
 LOSSLESS = "surrogateescape"
 
-# What stands behind the prefix in all keys (keys.py). A server may have others as well.
+# What stands behind the prefix in the keys that are copied, and that a store to be filled must not
+# have (keys.py). Not who is there, whom to wake, and what is remembered for seconds; and a server
+# may have keys of others.
 _OURS = re.compile(
-    r"(Mail_queue|Retry_queue|Scheduled_queue|Processing|Buckets|Tags|Find|Wake|Stats|Meta|Workers"
+    r"(Mail_queue|Retry_queue|Scheduled_queue|Processing|Buckets|Tags|Find|Stats|Meta"
     r"|Job_(map|payload|summary|attempts)|(query|operation):id:counter|Operations|Audit"
     r"|Suppressions|Api_keys|Unreadable)\Z"
-    r"|(Completed|Index|Picked|Retries|Tag|Idem|Call|Wake|Stats|Worker|Rate|Operations?|Suppressions"
-    r"|Api_keys|Quota|Requests|Login):"
+    r"|(Completed|Index|Picked|Retries|Tag|Idem|Stats|Rate|Operations?|Suppressions|Api_keys|Quota):"
 )
-
-# What API and workers leave behind in a store where nothing was ever done; not copied either.
-_OF_NO_WORTH = re.compile(r"(Workers|Wake)\Z|(Wake|Worker|Call|Login|Requests):")
 
 
 def copy_store(
@@ -79,7 +77,7 @@ def names_of(client: redis.Redis, keys: Keys) -> Iterator[str]:
     pattern = re.sub(r"([\[\]*?^\\-])", r"\\\1", keys.prefix) + "*"
     prefix = len(keys.prefix)
     for name in client.scan_iter(match=pattern, count=STEP):
-        if _OURS.match(name, prefix) and not _OF_NO_WORTH.match(name, prefix):
+        if _OURS.match(name, prefix):
             yield name
 
 
