@@ -145,3 +145,15 @@ def test_every_page_of_a_browser_test_is_watched() -> None:
         or (isinstance(node, ast.arg) and node.arg in makes_pages)
     ]
     assert wrong == []
+
+
+def test_no_browser_test_waits_by_a_string_inside_the_page() -> None:
+    """Playwright evaluates it again within the page, which our policy of content refuses; only
+    the first look passes, so such a test fails on a slow day alone."""
+    wrong = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in (ROOT / "tests").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute) and node.attr == "wait_for_function"
+    ]
+    assert wrong == []

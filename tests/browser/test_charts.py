@@ -5,6 +5,7 @@ from __future__ import annotations
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Site
+from tests.workers.processes import wait_until
 
 # How many jobs the table says were submitted in all its minutes together.
 SUBMITTED = """[...document.querySelectorAll('#charts-table tbody tr td:nth-of-type(1)')]
@@ -32,14 +33,14 @@ def test_an_opened_table_stays_open_over_a_poll(page: Page, site: Site) -> None:
     page.clock.install()
     page.goto(f"{site.url}/dashboard/charts")
     table = page.get_by_role("table", name="Attempts and jobs")
-    expect(table.locator("tbody td").first).to_have_text("1")
+    wait_until(lambda: page.evaluate(SUBMITTED) == 1, "the job in the table")
 
     site.queue.submit("noop")
     with page.expect_response(lambda answer: "/partials/charts" in answer.url):
         page.clock.run_for(11_000)
 
     # In one row, or in two, where a minute has passed.
-    page.wait_for_function(f"{SUBMITTED} === 2")
+    wait_until(lambda: page.evaluate(SUBMITTED) == 2, "both jobs in the table")
     expect(table).to_be_visible()
 
 

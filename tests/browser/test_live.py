@@ -10,6 +10,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.conftest import Site
 from tests.browser.jobs import fill
 from tests.browser.live import COUNTS, TABLE, answered, live, rows, submit
+from tests.workers.processes import wait_until
 
 __all__ = ["live"]
 
@@ -156,7 +157,7 @@ def test_newer_jobs_are_offered_to_someone_who_reads(live: Callable[..., Page], 
     page = live()
     page.mouse.move(640, 500)
     page.mouse.wheel(0, 300)
-    page.wait_for_function("scrollY > 8")
+    wait_until(lambda: page.evaluate("scrollY > 8"), "scrolled")
 
     submit(site, 7)
     site.queue.cancel(20)
