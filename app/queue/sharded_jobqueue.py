@@ -234,14 +234,15 @@ class ShardedJobQueue(JobQueue):
         limit: int = 100,
     ) -> int:
         """Each shard may keep its share of `max_jobs`, as many as it has now of all there are."""
-        bounds = [0] * len(self.parts())
+        parts = self.parts()  # once: another thread may hear of more meanwhile
+        bounds = [0] * len(parts)
         if max_jobs:
-            bounds = shares(max_jobs, self._everywhere(lambda queue: queue.finished()))
+            bounds = shares(max_jobs, [queue.finished() for queue in parts])
         ages: dict[str, Any] = {
             "success_max_age_ms": success_max_age_ms,
             "failed_max_age_ms": failed_max_age_ms,
         }
-        pairs = zip(self.parts(), bounds, strict=True)
+        pairs = zip(parts, bounds, strict=True)
         return sum(queue.trim(max_jobs=bound, limit=limit, **ages) for queue, bound in pairs)
 
     def wipe_payloads(self, *, success_age_ms: int, limit: int = 100) -> int:

@@ -86,6 +86,27 @@ def test_a_worker_learns_it_with_its_next_turn_and_its_next_renewal(
     assert len(idle.parts()) == 4
 
 
+def test_finished_jobs_are_trimmed_while_another_thread_hears_of_more_shards(
+    store: redis.Redis, clock: Clock, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, other = (sharded(store, 2, source=source) for _ in range(2))
+    ids(queue, keys(range(20)))
+    for job in claim_all(queue):
+        queue.complete(job)
+    finished = JobQueue.finished
+
+    def hears_of_more(part: JobQueue) -> int:
+        if len(queue.parts()) == 2:
+            grow(other.shards, 4)
+            queue.follow(older_than_seconds=0)
+        return finished(part)
+
+    monkeypatch.setattr(JobQueue, "finished", hears_of_more)
+
+    assert queue.trim(max_jobs=10) == 10
+    assert len(queue.parts()) == 4
+
+
 @pytest.mark.parametrize("home_is_away", [False, True])
 def test_what_a_worker_holds_is_settled_where_it_was_found_even_if_that_is_news(
     store: redis.Redis,
