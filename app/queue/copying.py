@@ -101,6 +101,11 @@ class _State:
 
 
 def _check_source(source: Any, keys: Keys) -> None:
+    if source.hexists(keys.meta, COPYING):
+        raise ServerUnsuitable(
+            "The store that is to be copied is half a copy itself. Finish that first, or copy from "
+            "where it came from."
+        )
     if not source.exists(keys.counter):
         raise ServerUnsuitable("There is no store with jobs there, behind that prefix.")
     try:

@@ -79,6 +79,11 @@ def contents(client: redis.Redis, prefix: str) -> dict[str, Any]:
     return found
 
 
+def wrongs(queue: JobQueue) -> list[str]:
+    """What repair would mend."""
+    return sorted(line.replace(queue.keys.prefix, "") for line in queue.repair(dry_run=True))
+
+
 def connect_lossless(client: redis.Redis) -> Any:
     path = client.connection_pool.connection_kwargs["path"]
     return connect(f"unix://{path}", name="test", text_errors=copying.LOSSLESS)
@@ -100,8 +105,9 @@ def test_everything_comes_along_to_another_server_and_prefix(
     assert (
         "Unheard of" not in after and {"Find", "Operations:running", "Unreadable"} <= after.keys()
     )
-    assert flask("queue", "repair", "--dry-run").exit_code in (0, 1)
     queue: JobQueue = app.extensions["queue"]
+    # What was written here for the listing is not sound; it is as wrong as it was, and no more.
+    assert wrongs(queue) == wrongs(JobQueue(old))
     assert queue.submit("web_noop") == JOBS + 2, "ids go on"
     assert (
         queue.submit(
@@ -172,6 +178,8 @@ def test_nothing_starts_on_half_a_store_and_the_next_copy_begins_anew(
 
     with pytest.raises(ServerUnsuitable, match="being copied here"):
         JobQueue(client, prefix=NEW).ensure_schema()
+    with pytest.raises(ServerUnsuitable, match="half a copy itself"):
+        next(copying.copy_store(target, Keys(NEW), source, Keys("elsewhere:")))
     assert flask("queue", "shards", 3).exit_code == 1
     assert flask("queue", "copy", debian_redis.url).exit_code == 0
 
