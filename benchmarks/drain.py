@@ -5,9 +5,11 @@ Run: python -m benchmarks.drain [jobs] [rounds]
 
 from __future__ import annotations
 
+import multiprocessing
 import statistics
 import sys
 import time
+from concurrent.futures import ProcessPoolExecutor
 
 from app.queue import outcome as outcomes
 from app.queue.inspector import Inspector
@@ -28,7 +30,7 @@ def main(jobs: int = 20_000, rounds: int = 3) -> None:
         for _ in range(rounds):
             client.flushall()
             submits.append(fill(queue, jobs))
-            limits.append(bare_loop(queue, jobs))
+            limits.append(bare_loops(url))
             client.flushall()
             fill(queue, jobs)
             drains.append(one_worker(url, queue, inspector, jobs))
@@ -46,16 +48,33 @@ def fill(queue: JobQueue, jobs: int) -> float:
     return jobs / (time.perf_counter() - began)
 
 
-def bare_loop(queue: JobQueue, jobs: int) -> float:
-    """The limit: the same script, nothing run, one thread, one connection."""
-    began = time.perf_counter()
+def bare_loop(queue: JobQueue) -> int:
+    """The limit of one who waits for each answer: the same script until nothing waits, nothing run,
+    one thread, one connection. Returns how many jobs it settled."""
     finished: list[outcomes.Outcome] = []
     settled = 0
-    while settled < jobs:
+    while True:
         turn = queue.turn("bare", finished, BATCH)
         settled += len(finished)
+        if not turn.jobs:
+            return settled
         finished = [outcomes.completed(job) for job in turn.jobs]
-    return jobs / (time.perf_counter() - began)
+
+
+def bare_loops(url: str, processes: int = 1) -> float:
+    """Jobs a second of so many bare loops at once, each in a process of its own."""
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        list(pool.map(_timed_loop, [url] * processes, [False] * processes))  # they are there
+        parts = list(pool.map(_timed_loop, [url] * processes, [True] * processes))
+    began, ended = min(part[0] for part in parts), max(part[1] for part in parts)
+    return sum(part[2] for part in parts) / (ended - began)
+
+
+def _timed_loop(url: str, work: bool) -> tuple[float, float, int]:
+    queue = JobQueue(open_client(url))
+    began = time.time()
+    settled = bare_loop(queue) if work else 0
+    return began, time.time(), settled
 
 
 def one_worker(url: str, queue: JobQueue, inspector: Inspector, jobs: int) -> float:

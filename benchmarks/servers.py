@@ -39,8 +39,10 @@ def server() -> Iterator[str]:
 
 
 @contextmanager
-def worker(url: str, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A main worker process that knows the no-op job type."""
+def worker(
+    url: str, module: str = "workers.main_worker", **settings: str
+) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker process that knows the no-op job type."""
     environment = {
         **os.environ,
         "REDIS_URL": url,
@@ -48,7 +50,7 @@ def worker(url: str, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
         "LOG_LEVEL": "WARNING",
         **settings,
     }
-    process = subprocess.Popen([sys.executable, "-m", "workers.main_worker"], env=environment)
+    process = subprocess.Popen([sys.executable, "-m", module], env=environment)
     try:
         yield process
     finally:

@@ -57,10 +57,21 @@ def machine(results: Results) -> str:
     of_peers = ", ".join(f"{name} {version}" for name, version in versions.items())
     rounds = " to ".join(map(str, sorted({len(row.figures) for row in results.rows})))
     return (
-        f"Measured on {results.facts['measured']}, rounds: {rounds}; "
+        f"Measured on {_when(results)}; rounds: {rounds}; "
         f"{facts['cores']} cores of {facts['processor']}, {facts['memory_gib']} GiB, "
         f"Linux {facts['kernel']}, Python {facts['python']}; {of_peers}."
     )
+
+
+def _when(results: Results) -> str:
+    """When, and on which commit; by part, where they differ."""
+    parts: dict[str, list[str]] = {}
+    for part, fact in results.facts["parts"].items():
+        commit = f" ({fact['commit']})" if fact["commit"] else ""
+        parts.setdefault(fact["measured"] + commit, []).append(part)
+    if len(parts) == 1:
+        return next(iter(parts))
+    return ", ".join(f"{when} ({' and '.join(names)})" for when, names in parts.items())
 
 
 def goals(every: list[Held]) -> str:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 
 from benchmarks.peers import drain, durations, growth, install, memory, submit, wait
@@ -22,8 +21,8 @@ from benchmarks.peers.goals import report
 from benchmarks.peers.plan import Plan
 from benchmarks.peers.results import PATH, Results, machine
 
-PARTS = {part.PART: part for part in (drain, submit, wait, memory, durations)}
-ALL_PARTS = [*PARTS, growth.PART]
+PARTS = {part.PART: part for part in (drain, submit, wait, memory, durations, growth)}
+QUICK = install.FOLDER / "quick.json"
 
 
 def main() -> None:
@@ -32,39 +31,33 @@ def main() -> None:
     if arguments.peers:
         install.install()
     results = Results(arguments.results)
-    results.facts |= {
-        "machine": machine(),
-        "versions": versions(arguments.peers),
-        "measured": datetime.now(UTC).strftime("%Y-%m-%d"),
-    }
+    known = results.facts.get("versions", {})
+    results.facts |= {"machine": machine(), "versions": known | versions(arguments.peers)}
     for part in arguments.only:
         results.begin(part)
     plan = Plan(arguments.peers, arguments.share)
     for number in range(arguments.rounds):
         for name in arguments.only:
-            if name in PARTS:
-                print(f"{name}, round {number + 1} of {arguments.rounds}", flush=True)
-                PARTS[name].measure(plan, results)
-                results.save()
-    if growth.PART in arguments.only:
-        print(growth.PART, flush=True)
-        growth.measure(plan, results, arguments.rounds)
-        results.save()
+            print(f"{name}, round {number + 1} of {arguments.rounds}", flush=True)
+            PARTS[name].measure(plan, results)
+            results.save()
     report(results)
     print(f"took {(time.monotonic() - began) / 60:.1f} minutes")
 
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--only", type=_parts, default=ALL_PARTS, help="parts, comma-separated")
+    parser.add_argument("--only", type=_parts, default=[*PARTS], help="parts, comma-separated")
     parser.add_argument("--peers", type=_peers, default=PEERS, help="names, comma-separated")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--share", type=float, default=1.0, help="of the jobs and times")
     parser.add_argument("--quick", action="store_true", help="--rounds 1 --share 0.1")
-    parser.add_argument("--results", type=Path, default=PATH)
+    parser.add_argument("--results", type=Path, help=f"{PATH.name}; of less than all {QUICK.name}")
     arguments = parser.parse_args()
     if arguments.quick:
         arguments.rounds, arguments.share = 1, 0.1
+    if arguments.results is None:
+        arguments.results = PATH if arguments.share == 1.0 else QUICK
     if not install.has_node():
         print("BullMQ is left out: it needs node and npm")
         arguments.peers = tuple(peer for peer in arguments.peers if peer is not BULLMQ)
@@ -81,9 +74,9 @@ def versions(peers: tuple) -> dict[str, str]:
 
 def _parts(text: str) -> list[str]:
     asked = [part.strip() for part in text.split(",")]
-    if unknown := set(asked) - set(ALL_PARTS):
+    if unknown := set(asked) - PARTS.keys():
         raise argparse.ArgumentTypeError(
-            f"{', '.join(sorted(unknown))}: not among {', '.join(ALL_PARTS)}"
+            f"{', '.join(sorted(unknown))}: not among {', '.join(PARTS)}"
         )
     return asked
 

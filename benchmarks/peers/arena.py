@@ -72,6 +72,12 @@ class Arena:
             "DATA_DIR": str(folder),
         }
 
+    @contextmanager
+    def cleared(self) -> Iterator[Arena]:
+        """The same server, with a gate and marks of its own."""
+        with tempfile.TemporaryDirectory(prefix="mailroom-arena-") as folder:
+            yield Arena(self.peer, self.url, Path(folder))
+
     def fill(self, jobs: int, milliseconds: float = 0) -> float:
         """Submits jobs, many at once where the peer can; returns the seconds it took."""
         return self._call("fill", jobs, milliseconds)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from app.queue.jobqueue import JobQueue
-from benchmarks.drain import bare_loop
+from collections.abc import Callable
+
+from benchmarks.drain import bare_loops
 from benchmarks.peers.arena import OURS, Arena, arena, settle
 from benchmarks.peers.plan import Plan
 from benchmarks.peers.results import Results
@@ -23,18 +24,21 @@ def measure(plan: Plan, results: Results) -> None:
             with arena(peer) as one:
                 results.note(PART, case, peer.name, "jobs/s", drained(one, jobs, processes))
         with arena(OURS) as one:
-            jobs = plan.jobs(JOBS)
-            one.fill(jobs)
-            results.note(PART, case, LIMIT, "jobs/s", bare_loop(JobQueue(one.client), jobs))
+            one.fill(plan.jobs(JOBS))
+            results.note(PART, case, LIMIT, "jobs/s", bare_loops(one.url, processes))
 
 
-def drained(one: Arena, jobs: int, processes: int = 1) -> float:
+def drained(
+    one: Arena, jobs: int, processes: int = 1, at_gate: Callable[[], object] | None = None
+) -> float:
     """Jobs a second, from the first one's beginning to the last one's; ours to the last one's
     completion, which not all of the others write down."""
     before = _completed(one)
     one.fill(jobs)
     with one.workers(processes, one.peer.drain_concurrency):
         settle()
+        if at_gate:
+            at_gate()
         one.open_gate()
         marks = one.wait_for_marks(jobs)
         ended = marks[-1][1]

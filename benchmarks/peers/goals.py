@@ -55,9 +55,10 @@ def _others(index: int) -> str:
 GOALS = (
     Goal("drain, to BullMQ", drain.PART, drain.CASES[1], 1.5, to=BULLMQ),
     Goal("drain, to the best Python peer", drain.PART, drain.CASES[1], 4, to=PYTHON),
-    Goal("drain, to the bare loop", drain.PART, drain.CASES[1], 0.75, to=(drain.LIMIT,)),
+    Goal("drain, to a bare loop", drain.PART, drain.CASES[1], 0.75, to=(drain.LIMIT,)),
     Goal("drain by two, to BullMQ", drain.PART, drain.CASES[2], 1.5, to=BULLMQ),
     Goal("drain by two, to the best Python peer", drain.PART, drain.CASES[2], 4, to=PYTHON),
+    Goal("drain by two, to two bare loops", drain.PART, drain.CASES[2], 0.75, to=(drain.LIMIT,)),
     Goal("submit_many, jobs/s", submit.PART, submit.MANY, 60_000),
     Goal("submit_many, to BullMQ's addBulk", submit.PART, submit.MANY, 2, to=BULLMQ),
     Goal("batches over HTTP, jobs/s", submit.PART, submit.BATCH, 15_000),

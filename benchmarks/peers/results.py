@@ -6,7 +6,9 @@ import json
 import os
 import platform
 import statistics
+import subprocess
 from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +42,9 @@ class Results:
             self.facts, self.rows = read["facts"], [Row(**row) for row in read["rows"]]
 
     def begin(self, part: str) -> None:
+        """It is measured now, on this code."""
+        today = datetime.now(UTC).strftime("%Y-%m-%d")
+        self.facts.setdefault("parts", {})[part] = {"measured": today, "commit": commit()}
         self.rows = [row for row in self.rows if row.part != part]
 
     def note(self, part: str, case: str, who: str, unit: str, figure: float) -> None:
@@ -60,6 +65,16 @@ class Results:
             {"facts": self.facts, "rows": [asdict(row) for row in self.rows]}, indent=1
         )
         self._path.write_text(text + "\n")
+
+
+def commit() -> str:
+    """Of the working tree; "" outside of one."""
+    command = ["git", "describe", "--always", "--dirty"]
+    try:
+        found = subprocess.run(command, cwd=PATH.parent, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return found.stdout.strip()
 
 
 def shown(figure: float) -> str:

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.peers import common, drain, durations, memory, submit, wait
-from benchmarks.peers.__main__ import main
+from benchmarks.drain import bare_loops
+from benchmarks.peers import common, drain, durations, growth, memory, submit, wait
+from benchmarks.peers.__main__ import QUICK, main, parse_arguments
 from benchmarks.peers.arena import OURS, arena
 from benchmarks.peers.goals import GOALS, Goal, Held, held
 from benchmarks.peers.plan import Plan
-from benchmarks.peers.results import Results
+from benchmarks.peers.results import PATH, Results
 from benchmarks.web import BARE, gunicorn, load
 
 TINY = Plan(others=(), share=0.005)
@@ -121,6 +122,39 @@ def test_every_part_notes_what_its_goals_ask_for(tmp_path: Path) -> None:
 )
 def test_a_goal_is_met_or_not(goal: Goal, reached: float | None, is_met: bool) -> None:
     assert Held(goal, reached).is_met is is_met
+
+
+def test_less_than_all_is_not_kept_with_the_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    def kept_in(*arguments: str) -> Path:
+        monkeypatch.setattr("sys.argv", ["peers", *arguments])
+        return parse_arguments().results
+
+    assert kept_in("--rounds", "2") == PATH
+    assert kept_in("--quick") == kept_in("--share", "0.5") == QUICK
+    assert kept_in("--quick", "--results", "mine.json") == Path("mine.json")
+
+
+def test_growth_is_measured_with_other_jobs_in_the_store(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(growth, "STORES", (40_000,))
+    results = Results(tmp_path / "results.json")
+
+    growth.measure(TINY, results)
+
+    figures = {row.case: row.median for row in results.rows}
+    assert {row.who for row in results.rows} == {"40,000 others"}
+    assert figures[growth.DRAIN] > 0
+    assert figures[growth.PAGE] > 0
+
+
+def test_two_bare_loops_share_what_waits() -> None:
+    with arena(OURS) as one:
+        one.fill(400)
+
+        assert bare_loops(one.url, 2) > 0
+
+        assert one.client.zcard(drain.COMPLETED) == 400
 
 
 def test_an_unknown_part_is_named(

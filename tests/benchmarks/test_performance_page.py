@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.peers import drain
-from benchmarks.peers.results import Results
-from tools.performance import PAGE, blocks, replaced
+from benchmarks.peers.results import PATH, Results
+from tools.performance import CHART, PAGE, blocks, replaced
 from tools.performance_chart import chart
 
 
@@ -17,7 +17,7 @@ from tools.performance_chart import chart
 def results(tmp_path: Path) -> Results:
     made = Results(tmp_path / "results.json")
     made.facts = {
-        "measured": "2026-01-31",
+        "parts": {drain.PART: {"measured": "2026-01-31", "commit": "1dfd10c"}},
         "machine": {
             "processor": "a processor",
             "cores": 2,
@@ -44,6 +44,25 @@ def test_the_page_has_a_place_for_everything(results: Results) -> None:
     assert "| one worker process | Mailroom | 20,000 jobs/s | 10,000 – 30,000 |  |" in text
     assert "| one worker process | BullMQ | 10,000 jobs/s | 10,000 – 10,000 | 2.00 × |" in text
     assert "| drain, to BullMQ | ≥ 1.5 × | 2.00 × | met |" in text
+
+
+def test_the_page_and_its_chart_are_those_of_the_results() -> None:
+    kept = Results(PATH)
+    text = PAGE.read_text(encoding="utf-8")
+
+    for name, made in blocks(kept).items():
+        assert replaced(text, name, made) == text
+
+    assert CHART.read_text(encoding="utf-8") == chart(kept)
+
+
+def test_the_page_says_when_and_on_which_code_each_part_was_measured(results: Results) -> None:
+    assert "Measured on 2026-01-31 (1dfd10c); rounds" in blocks(results)["machine"]
+
+    results.facts["parts"]["wait"] = {"measured": "2026-02-01", "commit": ""}
+
+    said = blocks(results)["machine"]
+    assert "2026-01-31 (1dfd10c) (drain), 2026-02-01 (wait)" in said
 
 
 def test_a_place_that_is_missing_is_named() -> None:
