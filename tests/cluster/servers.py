@@ -25,8 +25,8 @@ NODE_TIMEOUT_MS = 2500
 
 
 class Cluster:
-    """Servers by port, all on 127.0.0.1. `masters[i]` begins with the slots of share `i`, and
-    `replicas[i]` as its replica, where it has one."""
+    """Servers by port, all on 127.0.0.1. `masters[i]` begins with the slots of share `i`;
+    `with_replica` names that share once for each replica it has."""
 
     def __init__(self, folder: Path, masters: int, with_replica: Sequence[int]) -> None:
         self._folder = folder
@@ -34,7 +34,7 @@ class Cluster:
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._buses: dict[int, int] = {}
         self.masters = [free_port() for _ in range(masters)]
-        self.replicas = {at: free_port() for at in with_replica}
+        self._replicas = [(at, free_port()) for at in with_replica]
 
     @property
     def url(self) -> str:
@@ -43,7 +43,11 @@ class Cluster:
 
     @property
     def ports(self) -> list[int]:
-        return [*self.masters, *self.replicas.values()]
+        return [*self.masters, *(port for _, port in self._replicas)]
+
+    def ports_of(self, at: int) -> list[int]:
+        """Of the servers of one share, whichever is its master now."""
+        return [self.masters[at], *(port for share, port in self._replicas if share == at)]
 
     def start(self) -> None:
         """Returns when all know each other, all slots are served and the replicas are in step."""
@@ -60,14 +64,14 @@ class Cluster:
             low, high = at * SLOTS // len(self.masters), (at + 1) * SLOTS // len(self.masters) - 1
             self.command(port, "CLUSTER ADDSLOTSRANGE", low, high)
         wait_until(self._is_whole, "all nodes know all slots")
-        for at, port in self.replicas.items():
+        for at, port in self._replicas:
             self.command(port, "CLUSTER REPLICATE", self.command(self.masters[at], "CLUSTER MYID"))
         self.wait_until_in_step()
 
     def wait_until_in_step(self) -> None:
         """All replicas have what their masters have."""
         # Who is whose replica may have changed since the beginning.
-        in_step = len(self.replicas)
+        in_step = len(self._replicas)
         wait_until(lambda: sum(map(self._in_step, self.ports)) == in_step, "replicas in step")
         wait_until(lambda: all(map(self._knows_replicas, self.ports)), "all know the replicas")
 
@@ -119,7 +123,7 @@ class Cluster:
 
     def _knows_replicas(self, port: int) -> bool:
         ranges = self.command(port, "CLUSTER SLOTS")
-        return sum(len(found) - 3 for found in ranges) == len(self.replicas)
+        return sum(len(found) - 3 for found in ranges) == len(self._replicas)
 
     def _in_step(self, port: int) -> bool:
         role = self.command(port, "ROLE")

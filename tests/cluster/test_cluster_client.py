@@ -52,7 +52,7 @@ def test_when_the_slot_moves_in_order_no_call_fails(cluster: Cluster) -> None:
     queue = JobQueue(client, prefix=FIRST)
     queue.submit("noop")
     before = port_of(client)
-    [after] = {cluster.masters[0], cluster.replicas[0]} - {before}
+    [after] = {*cluster.ports_of(0)} - {before}
 
     cluster.command(after, "CLUSTER FAILOVER")
     wait_until(lambda: cluster.is_master(after) and not cluster.is_master(before), "they changed")

@@ -131,7 +131,7 @@ def test_an_idle_worker_costs_each_shard_next_to_nothing(system: System) -> None
     wait_until(lambda: system.client.info("clients")["blocked_clients"] == SHARDS, "it waits")
     before = system.commands()
 
-    # What a second brings: a wait ends and begins again every 5 s, in each shard.
+    # A wait ends and begins again, and a claim goes with it, every few seconds in each shard.
     wait_until(lambda: system.commands() >= before + SHARDS, "the waits ended")
     assert system.client.info("clients")["blocked_clients"] <= SHARDS
     assert system.commands() <= before + 2 * SHARDS
