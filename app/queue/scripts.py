@@ -37,7 +37,7 @@ _COMMENT = re.compile(r"--.*")
 # `turn` is made of the verbs of its steps.
 _PARTS = {
     "turn": ("complete", "fail", "release", "claim"),
-    "page": ("buckets", "groups", "estimate", "search", "window", "rows"),
+    "page": ("by_ids", "buckets", "groups", "estimate", "search", "window", "rows"),
     "entries": ("rows",),
     "slice": (
         *("buckets", "groups", "ordered", "since", "before"),

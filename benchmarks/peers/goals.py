@@ -83,7 +83,7 @@ GOALS = (
         )
         for case, words, bound, sense in (
             (growth.DRAIN, "drain", round(1 / 1.3, 2), LEAST),
-            (growth.PAGE, "page", 1.3, MOST),
+            *((case, case, 1.3, MOST) for case in growth.PAGES_OF),
         )
         for index in (1, 2)
     ),

@@ -9,6 +9,13 @@ local function page(argv)
   local offset, limit = tonumber(argv[6]), tonumber(argv[7])
   local with_payload = argv[8] == "1"
 
+  if (sort == "id" or sort == "created_at") and status .. job_type .. priority == "" then
+    local total, ids = by_ids(descending, offset, limit)
+    if total then
+      return rows(total, ids, with_payload)
+    end
+  end
+
   local ordered = groups(status, job_type, priority, sort, descending)
 
   -- A rank counts from the page's end of a group; `window` counts upwards.
