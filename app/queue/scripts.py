@@ -1,16 +1,16 @@
-"""Loads the Lua scripts and calls them."""
+"""Makes the Lua scripts and calls them."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import redis
-from redis.commands.core import Script
 from redis.exceptions import NoScriptError
 
 from app.queue.connection import unavailable_as_queue_error
@@ -106,6 +106,11 @@ def _words(text: str) -> set[str]:
     return set(re.findall(r"[A-Za-z_]\w*", _COMMENT.sub("", text))) - {"local", "function"}
 
 
+class _Script(NamedTuple):
+    text: str
+    sha: str  # its name on a server that knows it
+
+
 class Scripts:
     """The scripts on one server, for one key prefix.
 
@@ -119,7 +124,7 @@ class Scripts:
         self._client = client
         self._keys = [jobs_key]
         self._source = source
-        self._loaded: dict[str, Script] = {}
+        self._made: dict[str, _Script] = {}
 
     def call(self, name: str, *args: Any, replicas: int = 0) -> Any:
         """Runs one script, and waits until so many replicas have what it wrote.
@@ -179,37 +184,44 @@ class Scripts:
         """The command that runs one script, if the server knows it."""
         return self._command(self._script(name), args)
 
-    def _script(self, name: str) -> Script:
-        script = self._loaded.get(name)
+    def _script(self, name: str) -> _Script:
+        script = self._made.get(name)
         if script is None:
-            script = self._loaded[name] = self._client.register_script(self._source(name))
+            text = self._source(name)
+            sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+            script = self._made[name] = _Script(text, sha)
         return script
 
-    def _command(self, script: Script, args: Sequence[Any]) -> tuple[Any, ...]:
+    def _command(self, script: _Script, args: Sequence[Any]) -> tuple[Any, ...]:
         return ("EVALSHA", script.sha, len(self._keys), *self._keys, *args)
 
-    def _call(self, script: Script, args: Sequence[Any]) -> Any:
-        """As `script` does it, which takes as long again as the rest of a call here."""
+    def _command_with_text(self, script: _Script, args: Sequence[Any]) -> tuple[Any, ...]:
+        """The same for a server that does not know the script. It runs it at once: what was loaded
+        before a call may be forgotten by then (SCRIPT FLUSH, a failover)."""
+        return ("EVAL", script.text, len(self._keys), *self._keys, *args)
+
+    def _call(self, script: _Script, args: Sequence[Any]) -> Any:
         execute: Any = self._client.execute_command
         try:
             return execute(*self._command(script, args))
         except NoScriptError:
-            return script(keys=self._keys, args=args)
+            return execute(*self._command_with_text(script, args))
 
-    def _call_and_wait(self, script: Script, args: Sequence[Any], replicas: int) -> tuple[Any, int]:
+    def _call_and_wait(
+        self, script: _Script, args: Sequence[Any], replicas: int
+    ) -> tuple[Any, int]:
         """The script's answer, and how many replicas have what it wrote.
 
         In one packet: WAIT speaks of the connection's own last write, so on another connection, or
         on this one after it was made anew, it would confirm what nobody asked for.
         """
-        for _ in range(2):
+        for command in (self._command, self._command_with_text):
             pipe: Any = self._client.pipeline(transaction=False)
-            pipe.execute_command(*self._command(script, args))
+            pipe.execute_command(*command(script, args))
             pipe.execute_command("WAIT", replicas, REPLICATED_WITHIN_MS)
             answer, confirmed = pipe.execute(raise_on_error=False)
             if not isinstance(answer, NoScriptError):
                 break
-            self._client.script_load(script.script)
         for found in (answer, confirmed):
             if isinstance(found, Exception):
                 raise found

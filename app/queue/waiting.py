@@ -49,10 +49,8 @@ class MarkerWait:
         else:
             self._unanswered = new_nonce()
             claim = self._queue.turn_command(worker, (), 1, nonce=self._unanswered)
-            try:
-                turn = self._queue.turn_of(self._ask(self._block, claim)[1])
-            except NoScriptError:
-                turn = self._claim(worker)
+            answer = self._ask(self._block, claim)[1]
+            turn = self._claim(worker) if answer is None else self._queue.turn_of(answer)
         self._unanswered = ""
         return turn
 
@@ -71,15 +69,20 @@ class MarkerWait:
         return self._queue.turn(worker, (), 1, nonce=self._unanswered)
 
     def _ask(self, *commands: tuple[Any, ...]) -> list[Any]:
-        """The answers to commands that are sent in one packet."""
+        """The answers to commands that are sent in one packet; None for a script that the server
+        does not know."""
         with unavailable_as_queue_error():
             try:
                 self._line.send(*commands)
-                return [self._line.receive() for _ in commands]
-            except NoScriptError:
-                raise
+                return [self._receive() for _ in commands]
             except BaseException as error:
                 self._line.cut()
                 if self._line.closed:
                     raise QueueUnavailable("Waiting was ended.") from error
                 raise
+
+    def _receive(self) -> Any:
+        try:
+            return self._line.receive()
+        except NoScriptError:
+            return None

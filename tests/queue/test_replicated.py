@@ -13,6 +13,7 @@ import redis
 from app.queue.connection import connect
 from app.queue.errors import NotReplicated, QueueUnavailable
 from app.queue.jobqueue import JobQueue
+from tests.queue.forgetful import connect_forgetful
 from tests.queue.steps import claim_one
 from tests.workers.own_server import OwnServer
 from tests.workers.processes import wait_until
@@ -121,6 +122,17 @@ def test_the_master_forgets_its_scripts_and_learns_them_again(
     queue.submit("noop")
     master.script_flush()
     assert queue.submit("noop") == 2
+
+
+def test_a_master_that_forgets_its_scripts_again_and_again_is_asked_once(pair: Pair) -> None:
+    client = connect_forgetful(pair.master.url)
+    queue = JobQueue(client, replicas=1)
+    assert [queue.submit("noop") for _ in range(2)] == [1, 2]
+    pair.replica.freeze()
+    with pytest.raises(NotReplicated):
+        queue.submit("noop")
+    pair.replica.thaw()
+    client.close()
 
 
 def test_a_refusal_of_the_script_is_told_as_without_replicas(
