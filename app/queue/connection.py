@@ -24,6 +24,7 @@ _AWAY_CLASSES = (
     redis.exceptions.ClusterDownError,
     redis.exceptions.TryAgainError,
     redis.exceptions.AskError,  # the slot is being moved, key by key
+    redis.exceptions.NoScriptError,
 )
 _AWAY_CODES = re.compile(
     r"(UNBLOCKED|MISCONF|BUSY|NOREPLICAS)\b"

@@ -320,6 +320,11 @@ def test_a_script_that_the_server_forgot_is_loaded_again(client: redis.Redis) ->
     assert queue.reap().requeued == []
 
 
+def test_a_script_that_nobody_sends_anew_is_away_and_no_fault_of_ours(client: redis.Redis) -> None:
+    with pytest.raises(QueueUnavailable, match="script"), unavailable_as_queue_error():
+        client.evalsha("0" * 40, 0)
+
+
 def test_a_connection_that_was_cut_is_made_anew(own_server: RedisServer) -> None:
     queue = queue_at(own_server.url)
     queue.submit("noop")
