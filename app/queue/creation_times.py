@@ -1,7 +1,8 @@
 """Which jobs' times of creation a page over shards needs, where each shard tells those of a few.
 
-No index has these times, and reading records is dear; but within a shard they rise with the ids, so
-a job's time lies between those of the nearest jobs of which it is known.
+No index has these times, and reading records is dear; but within a shard they rise with the ids
+(`lua/submit.lua` sees to it), so a job's time lies between those of the nearest jobs of which it is
+known.
 """
 
 from __future__ import annotations

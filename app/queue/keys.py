@@ -127,11 +127,12 @@ class Keys:
 
     @property
     def meta(self) -> str:
-        """hash: paused, revision, promoted_at, reaped_at, hold_until, schema, and for buckets of
-        successes `wiped:<bucket>`: payloads are wiped of those that completed up to then, ms. And
-        api_keys_made, once there was an API key, and api_keys_version, new with each change. And,
-        where there are several shards, era: the mark of the one that lasts, and at home layout: all
-        of them (`app/queue/layout.py`). And copying, while another store is copied here."""
+        """hash: paused, revision, created_at (of the last job: `lua/submit.lua`), promoted_at,
+        reaped_at, hold_until, schema, and for buckets of successes `wiped:<bucket>`: payloads are
+        wiped of those that completed up to then, ms. And api_keys_made, once there was an API key,
+        and api_keys_version, new with each change. And, where there are several shards, era: the
+        mark of the one that lasts, and at home layout: all of them (`app/queue/layout.py`). And
+        copying, while another store is copied here."""
         return f"{self.prefix}Meta"
 
     @property

@@ -22,7 +22,7 @@ _DIGEST = 6  # where it stands among the packed fields
 
 @dataclass(frozen=True, slots=True)
 class NewJob:
-    """A job to submit. `delay_ms` counts from the server's now; `run_at_ms` is absolute."""
+    """A job to submit. `delay_ms` counts from its creation; `run_at_ms` is absolute."""
 
     job_type: str
     payload: str = "{}"  # JSON text, stored as it stands

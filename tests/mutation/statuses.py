@@ -135,8 +135,18 @@ STATUSES: dict[str, Mutant] = {
     ),
     "ids are not reserved": (
         "submit",
-        "integer(how_many * step)",
-        '"1"',
+        '"query:id:counter", how_many * step',
+        '"query:id:counter", 1',
+    ),
+    "a job is created before the one before it": (
+        "submit",
+        "last_ms > now and",
+        "false and",
+    ),
+    "nobody notes when the last job was created": (
+        "submit",
+        ', "created_at", integer(now))',
+        ")",
     ),
     "an attempt that was perhaps done is not counted": (
         "turn",

@@ -72,6 +72,7 @@ class Reference:
         self.head_start_ms = head_start_ms
         self.jobs: dict[int, ReferenceJob] = {}
         self.last_id = 0
+        self.created_ms = 0  # of the last job; the clock may have stepped back since
         self.step = 1
         self.keys: dict[str, tuple[int, NewJob]] = {}
         self.counters: Counter[str] = Counter()
@@ -89,17 +90,18 @@ class Reference:
             job_id, earlier = self.keys[new.idempotency_key]
             return job_id, "known" if earlier == new else "conflict"
         self.last_id += self.step
+        self.created_ms = max(self.created_ms, self.now_ms)
         job = ReferenceJob(
             self.last_id,
             new.job_type,
             new.priority.value,
             new.tags,
-            created_ms=self.now_ms,
-            ready_ms=self.now_ms,
+            created_ms=self.created_ms,
+            ready_ms=self.created_ms,
             status="pending",
         )
         if new.delay_ms:
-            job.status, job.run_at_ms = "scheduled", self.now_ms + new.delay_ms
+            job.status, job.run_at_ms = "scheduled", self.created_ms + new.delay_ms
         self.jobs[job.id] = job
         if new.idempotency_key is not None:
             self.keys[new.idempotency_key] = job.id, new

@@ -15,6 +15,7 @@ from app.queue.job import Status
 from app.queue.keys import Keys
 from app.queue.scripts import script_source
 from app.queue.sharded_inspector import ShardedInspector
+from app.queue.submission import NewJob
 from tests.queue.conftest import REDIS_7_0
 from tests.queue.listing_reference import cut, matching, sort
 from tests.queue.listing_store import SHAPES, STARTED_MS, Record, make_record, write
@@ -25,6 +26,7 @@ from tests.queue.test_inspector_pages import (
     random_filter,
     without_flags,
 )
+from tests.queue.virtual_time import Clock, virtual_source
 
 
 def batches(job_number: int) -> int:
@@ -159,6 +161,29 @@ def test_pages_of_a_large_tie_hold_each_job_once(client: redis.Redis, tied: int)
         assert [job.id for job in found if job.picked_at != times[1] / 1000] == [
             record["id"] for record in ends
         ]
+
+
+def test_pages_by_time_of_creation_hold_each_job_once_after_the_clock_stepped_back(
+    client: redis.Redis,
+) -> None:
+    clock, sharded = Clock(client), open_shards(client, virtual_source(client))
+    rng = random.Random(1)
+    for step_ms in [1] * 150 + [-50] + [1] * 150:
+        for _ in range(rng.choice((1, 3, 8))):
+            sharded.submit(rng.randrange(SHARDS), NewJob("noop"))
+        clock.advance(ms=step_ms)
+    jobs = [job for some in sharded.inspector.walk(JobQuery()) for job in some]
+
+    for descending in (False, True):
+        query = JobQuery(sort="created_at", descending=descending, limit=50)
+        pages = range(1, -(-len(jobs) // 50) + 1)
+        shown = [
+            job.id
+            for page in pages
+            for job in sharded.inspector.page(replace(query, page=page)).jobs
+        ]
+        jobs.sort(key=lambda job: (job.created_at, job.id), reverse=descending)
+        assert shown == [job.id for job in jobs]
 
 
 def check_page(inspector: ShardedInspector, ordered: list[Record], query: JobQuery) -> None:

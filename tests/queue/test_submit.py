@@ -45,15 +45,69 @@ def test_a_new_job_is_pending_and_has_what_was_submitted(
     )
 
 
+@pytest.mark.parametrize("step_ms", [1, -50])
 @pytest.mark.parametrize("due", [{}, {"delay_ms": 1500}, {"run_at_ms": STARTED_MS + 7}])
 def test_the_answer_holds_the_job_as_it_was_accepted(
-    queue: JobQueue, find: Find, due: dict[str, int]
+    queue: JobQueue, clock: Clock, find: Find, due: dict[str, int], step_ms: int
 ) -> None:
+    queue.submit("noop")
+    clock.advance(ms=step_ms)
     new = NewJob("noop", "[1]", Priority.HIGH, max_retries=2, tags=("a", "b"), **due)
     [answer] = queue.submit_many([new])
 
     assert isinstance(answer, Submitted)
     assert answer.job == find(answer.job_id)
+
+
+def test_a_job_is_not_created_before_the_one_before_it_when_the_clock_steps_back(
+    queue: JobQueue, clock: Clock, find: Find
+) -> None:
+    at = [clock.now] * 3
+    queue.submit("noop")
+    clock.advance(ms=-50)
+    queue.submit("noop")
+    clock.advance(ms=49)
+    queue.submit("noop")
+    clock.advance(ms=2)
+    queue.submit("noop")
+    at.append(clock.now)
+
+    assert [find(job_id).created_at for job_id in (1, 2, 3, 4)] == at
+    assert [job.id for job in queue.claim("w1", 4)] == [1, 2, 3, 4]
+
+
+def test_a_clock_that_was_far_ahead_is_believed_when_it_is_right_again(
+    queue: JobQueue, clock: Clock, find: Find
+) -> None:
+    clock.advance(seconds=365 * 86_400)
+    queue.submit("noop")
+    clock.advance(seconds=-365 * 86_400)
+    right = clock.now
+    queue.submit("noop")
+    clock.advance(ms=-50)
+    queue.submit("noop")
+
+    assert [find(job_id).created_at for job_id in (2, 3)] == [right, right]
+
+
+@pytest.mark.parametrize("text", ["many", "", "inf", "nan", "-1"])
+def test_a_time_of_creation_that_is_none_is_passed_over(
+    queue: JobQueue, store: redis.Redis, clock: Clock, find: Find, text: str
+) -> None:
+    store.hset("Meta", "created_at", text)
+
+    assert find(queue.submit("noop")).created_at == clock.now
+
+
+def test_each_submission_raises_the_revision_by_one(queue: JobQueue, store: redis.Redis) -> None:
+    seen = []
+    for job in (NewJob("noop"), NewJob("noop", idempotency_key="k")):
+        queue.submit_many([job, job])
+        seen.append(store.hget("Meta", "revision"))
+    queue.cancel(1)
+    seen.append(store.hget("Meta", "revision"))
+
+    assert seen == ["1", "2", "3"]
 
 
 def test_ids_count_upwards_from_one(queue: JobQueue) -> None:

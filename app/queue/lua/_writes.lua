@@ -45,9 +45,8 @@ end
 local function write_counts(now)
   local stats, minute_key = PREFIX .. "Stats", PREFIX .. "Stats:" .. integer(math.floor(now / 60000))
   for name, times in pairs(COUNTS) do
-    local text = integer(times)
-    redis.call("HINCRBY", stats, name, text)
-    if redis.call("HINCRBY", minute_key, name, text) == times then
+    redis.call("HINCRBY", stats, name, times)
+    if redis.call("HINCRBY", minute_key, name, times) == times then
       redis.call("EXPIRE", minute_key, 172800) -- its first count; perhaps the first of the minute
     end
   end
@@ -57,7 +56,8 @@ end
 --
 -- `additions_first` is for who knows that no id does. A set that all its jobs leave while as many
 -- enter is then not made anew, in its smallest form, where each step takes longer the more it holds.
-local function flush(now, additions_first)
+-- `revision` is the next one, from who notes the time of creation as well: one command, not two.
+local function flush(now, additions_first, revision)
   if not additions_first then
     remove_collected()
   end
@@ -88,7 +88,11 @@ local function flush(now, additions_first)
   call_in_steps("HSET", JOB_MAP, fields)
   if next(COUNTS) or #fields > 0 then
     write_counts(now)
-    redis.call("HINCRBY", META, "revision", 1)
+    if revision then
+      redis.call("HSET", META, "revision", revision, "created_at", integer(now))
+    else
+      redis.call("HINCRBY", META, "revision", 1)
+    end
   end
   ADDS, REMOVES, BUCKETS, COUNTS, TAGS, CHANGED = {}, {}, {}, {}, {}, {}
 end

@@ -1,7 +1,8 @@
 -- Where a time of creation stands among the ids of one shard. A part of `ranks` and
 -- `slice`.
 --
--- Within a shard ids are in order of creation, and no index has the times, so this looks at records.
+-- Within a shard ids are in order of creation (`submit` sees to it), and no index has the times, so
+-- this looks at records.
 -- Ids that are gone, or another shard's, are passed over, so that each look narrows the search,
 -- whatever the holes; a guess is interpolated, and every third time halfway.
 --

@@ -7,11 +7,24 @@
 -- Returns the time, ms, and for each job its id; "=<id>" for a known key; "!<id>" for a known key
 -- of other content. Nothing but "era" when the shard has another one: then no job was taken in.
 
+local STEP_BACK_MAX_MS = 300000
+
+-- When the jobs of this call are created, and from when their delays count. In a shard that rises with
+-- the ids, as pages by it rely on: when the server's clock steps back, it stands still here until it
+-- has caught up. If it was farther ahead, it was wrong, and no new job must stay wrong with it.
+local function time_after(last_ms)
+  local now = now_ms()
+  return last_ms > now and last_ms - now <= STEP_BACK_MAX_MS and last_ms or now
+end
+
 -- Of several shards each gives the ids whose remainder is its number, and above those of the era
 -- before. Returns by how much they rise.
 local function step_of(era, number)
+  if era == "0:1" then
+    return 1 -- which spares a submission of one job half a percent
+  end
   local first_id, shards = string.match(era, "^(%d+):(%d+)$")
-  first_id, shards = tonumber(first_id), tonumber(shards)
+  first_id, shards, number = tonumber(first_id), tonumber(shards), tonumber(number)
   if shards > 1 then
     local counter = PREFIX .. "query:id:counter"
     local last_id = tonumber(redis.call("GET", counter) or 0)
@@ -46,7 +59,7 @@ local function reserve_ids(how_many, step)
   if how_many == 0 then
     return 0
   end
-  local last_id = redis.call("INCRBY", PREFIX .. "query:id:counter", integer(how_many * step))
+  local last_id = redis.call("INCRBY", PREFIX .. "query:id:counter", how_many * step)
   return last_id - (how_many - 1) * step
 end
 
@@ -79,11 +92,12 @@ local function submit(argv)
     remember_answer(nonce, earlier)
     return answers
   end
-  if (redis.call("HGET", META, "era") or "0:1") ~= era then
+  local meta = redis.call("HMGET", META, "era", "created_at", "revision")
+  if (meta[1] or "0:1") ~= era then
     return { "era" }
   end
 
-  local now, step = now_ms(), step_of(era, tonumber(argv[6]))
+  local now, step = time_after(tonumber(meta[2] or 0) or 0), step_of(era, argv[6])
   local known, new_jobs = look_up_keys(argv)
   -- Before anything names one of the ids: whatever may happen below, none is given twice.
   local next_id = reserve_ids(new_jobs, step)
@@ -145,7 +159,7 @@ local function submit(argv)
   end
   call_in_steps("HSET", JOB_PAYLOAD, payloads)
   call_in_steps("HSET", JOB_SUMMARY, summaries)
-  flush(now)
+  flush(now, false, (tonumber(meta[3] or 0) or 0) + 1)
   -- After the jobs that they name.
   for _, digest in ipairs(new_keys) do
     redis.call("SET", PREFIX .. "Idem:" .. digest, known[digest], "EX", idempotency_s)
