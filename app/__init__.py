@@ -19,7 +19,8 @@ TIMEOUT_SECONDS = 1.5
 # Must answer whatever the store is like.
 _WITHOUT_STORE = frozenset(
     {
-        *(None, "static", "health.healthz", "health.metrics", "api.openapi_json", "api.docs"),
+        *(None, "static", "health.healthz", "health.metrics", "health.readyz"),
+        *("api.openapi_json", "api.docs"),
         *("login.log_in", "login.try_to_log_in", "login.log_out"),
     }
 )

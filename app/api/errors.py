@@ -25,8 +25,9 @@ from app.security.refusals import ApiRefused
 
 log = logging.getLogger(__name__)
 
-# Full memory is freed by workers, not by waiting a moment.
-RETRY_AFTER_SECONDS = {
+# Of these, and of what is derived from them. Full memory is freed by workers, not by waiting a
+# moment.
+RETRY_AFTER_SECONDS: dict[type[QueueError], int] = {
     QueueFull: 30,
     QueueUnavailable: 2,
     NotReplicated: 2,
@@ -108,8 +109,11 @@ def _queue_error(error: QueueError) -> Response:
         case QueueUnavailable() | ServerUnsuitable():
             # The reason names hosts and settings; that is for the log.
             log.warning("Answered 503: %s", error)
-            response = _error(503, _WHY_503.get(type(error), _AWAY))
-            response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS[type(error)])
+            kinds = type(error).__mro__
+            why = next((_WHY_503[kind] for kind in kinds if kind in _WHY_503), _AWAY)
+            seconds = next(RETRY_AFTER_SECONDS[k] for k in kinds if k in RETRY_AFTER_SECONDS)
+            response = _error(503, why)
+            response.headers["Retry-After"] = str(seconds)
             return response
     log.error("Unexpected error of the queue", exc_info=error)
     return _error(500, "Internal error")

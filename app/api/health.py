@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from flask import Blueprint, Response, request
@@ -9,9 +10,11 @@ from flask import Blueprint, Response, request
 from app.api.answers import json_response
 from app.api.views import inspector, queue
 from app.metrics import exposition
-from app.queue.errors import LayoutChanging, QueueError
+from app.queue.errors import LayoutChanging, QueueError, ServerUnsuitable
 from app.queue.job import Status
 from app.queue.query import JobQuery
+
+log = logging.getLogger(__name__)
 
 bp = Blueprint("health", __name__)
 
@@ -34,12 +37,17 @@ def readyz() -> Response:
     """An SMTP server that is away is a warning: restarting us, or sending the load balancer
     elsewhere, would not mend it, and jobs are still taken in."""
     try:
+        queue().ensure_schema()
         wrong = queue().check_writable()
         # While a shard is away the others take jobs in, and home knows the workers.
         stats = _at_home() if wrong else inspector().stats()
         last_success_seconds = None if wrong else _last_success_seconds()
     except LayoutChanging as error:
         return _unavailable(str(error))
+    except ServerUnsuitable as error:
+        # The reason names hosts and settings; that is for the log.
+        log.warning("Not ready: %s", error)
+        return _unavailable("The store can't be used: the log says why.")
     except QueueError:
         return _unavailable("Redis can't be written to.")
     if not stats["workers_alive"]:

@@ -14,7 +14,15 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.config import Config
-from app.queue.errors import QueueFull, ServerUnsuitable
+from app.queue.errors import (
+    LayoutChanging,
+    NotReplicated,
+    QueueError,
+    QueueFull,
+    QueueUnavailable,
+    ServerUnsuitable,
+)
+from app.queue.schema import UpgradeNeeded
 from app.security.headers import SECURITY_HEADERS
 
 SUBMIT = "/api/process_query"
@@ -132,6 +140,33 @@ def test_a_server_that_refuses_is_503_without_its_reason(
     assert response.status_code == 503
     assert int(response.headers["Retry-After"]) > 0
     assert "host x" not in response.text
+
+
+@pytest.mark.parametrize("kind", [QueueUnavailable, ServerUnsuitable])
+def test_every_error_of_these_kinds_is_503_and_says_when_to_come_back(
+    app: Flask, monkeypatch: pytest.MonkeyPatch, kind: type[QueueError]
+) -> None:
+    """Also those that are added some day."""
+    for one in (kind, *_derived_from(kind)):
+        error = one.__new__(one)  # whatever its arguments are
+
+        def refuse(_job: object, error: Exception = error) -> None:
+            raise error
+
+        monkeypatch.setattr(app.extensions["queue"], "submit_one", refuse)
+        response = app.test_client().post(SUBMIT, json=ONE)
+
+        assert response.status_code == 503, one
+        assert int(response.headers["Retry-After"]) > 0
+
+
+def _derived_from(kind: type[QueueError]) -> list[type[QueueError]]:
+    return [one for sub in kind.__subclasses__() for one in (sub, *_derived_from(sub))]
+
+
+def test_the_kinds_of_errors_are_found_at_any_depth(app: Flask) -> None:
+    assert {LayoutChanging, NotReplicated, QueueFull} <= {*_derived_from(QueueUnavailable)}
+    assert UpgradeNeeded in _derived_from(QueueError)
 
 
 @pytest.fixture
@@ -299,13 +334,20 @@ def test_every_answer_has_the_security_headers(http: FlaskClient, url: str) -> N
     response.close()
 
 
+@pytest.mark.parametrize("schema", [0, 99])
 def test_a_store_of_another_version_is_503_but_the_process_is_alive(
-    app: Flask, fake_client: redis.Redis
+    app: Flask, fake_client: redis.Redis, schema: int
 ) -> None:
-    fake_client.hset("Meta", "schema", 99)
+    fake_client.hset("Meta", "schema", schema)
     http = app.test_client()
 
     assert http.post(SUBMIT, json=ONE).status_code == 503
+    assert http.get("/api/stats").status_code == 503
     assert http.get("/dashboard").status_code == 503
+    ready = http.get("/readyz")
+    assert ready.status_code == 503
+    assert ready.json is not None
+    assert ready.json["reasons"] == ["The store can't be used: the log says why."]
+    assert http.get("/metrics").status_code == 200
     assert http.get("/healthz").status_code == 200
     assert fake_client.exists("Mail_queue") == 0
