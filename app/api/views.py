@@ -27,7 +27,7 @@ from app.logs import request_id
 from app.queue.errors import IdempotencyConflict, JobNotFound, QueueUnavailable
 from app.queue.inspector import Inspector, JobQuery
 from app.queue.job import Job, Priority, Status
-from app.queue.jobqueue import SUBMIT_MAX, JobQueue
+from app.queue.jobqueue import JobQueue
 from app.queue.submission import NewJob, Submitted
 
 bp = Blueprint("api", __name__, url_prefix="/api")
@@ -62,7 +62,7 @@ def batch() -> Response:
     jobs = refuse_suppressed(refuse_senders(asked))
     good = [job for job in jobs if isinstance(job, NewJob)]
     with charged(len(good)) as not_new:
-        answers = _submit(good)
+        answers = queue().submit_each(good)
         not_new += [1 for one in answers if not (isinstance(one, Submitted) and one.created)]
     submitted = iter(answers)
     results = [
@@ -212,24 +212,6 @@ def _after_change(job_id: int) -> dict[str, Any] | None:
         return _data(inspector().job(job_id))
     except (JobNotFound, QueueUnavailable):
         return None
-
-
-def _submit(jobs: list[NewJob]) -> list[Submitted | IdempotencyConflict | QueueUnavailable]:
-    """Submits in steps, so that a failing one hides no ids of those before it.
-
-    Raises QueueUnavailable when the first step fails: then nothing was answered.
-    """
-    answers: list[Submitted | IdempotencyConflict | QueueUnavailable] = []
-    for first in range(0, len(jobs), SUBMIT_MAX):
-        step = jobs[first : first + SUBMIT_MAX]
-        try:
-            answers += queue().submit_each(step)
-        except QueueUnavailable as error:
-            if not answers:
-                raise
-            answers += [error] * (len(jobs) - first)
-            break
-    return answers
 
 
 def _batch_result(submitted: Submitted | IdempotencyConflict | QueueUnavailable) -> dict[str, Any]:

@@ -89,8 +89,10 @@ class NotReplicated(QueueUnavailable):
 
 
 class LayoutChanging(QueueUnavailable):
-    """Shards are being added to the store, or were since the caller last looked. Nothing was
-    submitted; that is over within moments, unless whoever adds them was stopped half-way."""
+    """Shards are being added to the store, or were since the caller last looked. The job in whose
+    place this stands was not submitted, nor anything of the step that it ended; what `submit_many`
+    raises says nothing of its other steps. That is over within moments, unless whoever adds the
+    shards was stopped half-way."""
 
     def __init__(self) -> None:
         super().__init__(

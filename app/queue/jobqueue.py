@@ -66,15 +66,16 @@ class JobQueue(Upkeep):
         return [answer for answers in self.submit_steps(steps) for answer in answers]
 
     def submit_one(self, job: NewJob) -> Submitted | IdempotencyConflict:
-        """As `submit_many`; threads of a web process that come at the same time share a call, and
-        what it raises (`together.py`)."""
+        """As `submit_many`; threads of a web process that come at the same time share a call, but
+        not what is wrong with the job of another (`together.py`)."""
         return self.submit_many([job])[0]
 
     def submit_each(
         self, jobs: Sequence[NewJob]
     ) -> list[Submitted | IdempotencyConflict | QueueUnavailable]:
-        """As `submit_many`, but where the shard of some jobs is away, that hides no ids of the
-        others. Raises QueueUnavailable when all of them failed."""
+        """As `submit_many`, in steps one after the other, but what keeps some jobs from being
+        submitted stands in their places, and hides no ids of the others (`ShardedJobQueue`).
+        Raises QueueUnavailable when all of them failed."""
         return [*self.submit_many(jobs)]
 
     def submit_step(

@@ -57,7 +57,8 @@ class ShardedJobQueue(JobQueue):
     # ── From the application ────────────────────────────────────────────────────────────────
 
     def submit_many(self, jobs: Sequence[NewJob]) -> list[Submitted | IdempotencyConflict]:
-        """As of one shard, but atomic for each shard's part of a step."""
+        """As of one shard, but atomic for each shard's part of a step. What is raised, be it
+        LayoutChanging, may be about some of the jobs: `submit_each` says which."""
         answers = submit_to_shards(self.shards, [(job, pack(job)) for job in jobs])
         self._tell()
         return answers
@@ -71,8 +72,6 @@ class ShardedJobQueue(JobQueue):
     def submit_each(
         self, jobs: Sequence[NewJob]
     ) -> list[Submitted | IdempotencyConflict | QueueUnavailable]:
-        if self.shards.layout.shards == 1:
-            return [*self.submit_many(jobs)]
         answers = self._submit_packed([(job, pack(job)) for job in jobs])
         errors = [answer for answer in answers if isinstance(answer, QueueUnavailable)]
         if errors and len(errors) == len(answers):

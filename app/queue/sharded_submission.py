@@ -21,6 +21,7 @@ PATIENCE_SECONDS = 1.0
 PAUSE_SECONDS = 0.02
 
 Answer = Submitted | IdempotencyConflict
+Answers = dict[int, Answer | QueueUnavailable]  # by the place of the job
 Step = tuple[int, list[int]]  # a shard, and which of the jobs go there
 
 
@@ -36,7 +37,7 @@ def submit_to_shards(
     An idempotency key belongs to one shard; jobs without one go to the next in turn, together.
     Raises as `JobQueue.submit_many`; LayoutChanging when shards are being added for too long.
     """
-    answers = submit_each_to_shards(shards, jobs, monotonic=monotonic, sleep=sleep)
+    answers = submit_each_to_shards(shards, jobs, ahead=True, monotonic=monotonic, sleep=sleep)
     for answer in answers:
         if isinstance(answer, QueueUnavailable):
             raise answer
@@ -47,41 +48,33 @@ def submit_each_to_shards(
     shards: Shards,
     jobs: Sequence[Packed],
     *,
+    ahead: bool = False,
     monotonic: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> list[Answer | QueueUnavailable]:
-    """The same, with the error in the place of each job whose shard is away, where there
-    are several. Raises LayoutChanging, and QueueUnavailable where there is one."""
-    answers: dict[int, Answer | QueueUnavailable] = {}
+    """The same, with the error in the place of each job that it is about: its shard is away, or
+    LayoutChanging. It hides no answer of the others.
+
+    `ahead`: one shard alone gets a step before the one before is answered. That is faster, but
+    after an error one more may have been taken in than is answered (`Scripts.calls`).
+    """
+    answers: Answers = {}
     until = monotonic() + PATIENCE_SECONDS
     full: set[int] = set()
-    while len(answers) < len(jobs):
-        layout = shards.layout
-        waiting = [at for at in range(len(jobs)) if at not in answers]
+    while waiting := [at for at in range(len(jobs)) if at not in answers]:
         try:
+            layout = shards.layout
             if layout.shards == 1:
-                _submit_to_one(shards, layout.era, jobs, waiting, answers)
+                done = _submit_to_one(shards, layout.era, jobs, waiting, answers, ahead)
+            else:
+                done = _submit_to_several(shards, layout, jobs, waiting, answers, full)
+            if done or shards.refresh():
                 continue
-            for number, places in _steps(shards, layout, jobs, waiting, answers, full):
-                step = [jobs[at] for at in places]
-                try:
-                    with shards.asking(number) as queue:
-                        found = queue.submit_step(step, layout.era, number)
-                except LayoutChanging:
-                    raise
-                except QueueUnavailable as error:
-                    if isinstance(error, QueueFull) and number not in full:
-                        full.add(number)  # it took nothing: what need not go there goes elsewhere
-                        if not any(map(digest_of, step)):
-                            continue
-                    answers.update((at, error) for at in places)
-                else:
-                    answers.update(zip(places, found, strict=True))
-        except LayoutChanging:
-            if not shards.refresh():
-                if monotonic() > until:
-                    raise
-                sleep(PAUSE_SECONDS)
+            if monotonic() > until:
+                raise LayoutChanging
+            sleep(PAUSE_SECONDS)
+        except QueueUnavailable as error:
+            answers |= {at: error for at in waiting if at not in answers}
     return [answers[at] for at in range(len(jobs))]
 
 
@@ -90,13 +83,50 @@ def _submit_to_one(
     era: Era,
     jobs: Sequence[Packed],
     waiting: Sequence[int],
-    answers: dict[int, Answer | QueueUnavailable],
-) -> None:
-    steps = list(_in_steps(waiting))
+    answers: Answers,
+    ahead: bool,
+) -> bool:
+    """False: it has another era. Raises QueueUnavailable: what was answered before it stands."""
+    places = list(_in_steps(waiting))
+    steps = [[jobs[at] for at in at_once] for at_once in places]
     with shards.asking(0) as queue:
-        taken = queue.submit_steps([[jobs[at] for at in places] for places in steps], era)
-        for places, found in zip(steps, taken, strict=True):
+        one_by_one = (queue.submit_step(step, era) for step in steps)
+        taken = queue.submit_steps(steps, era) if ahead else one_by_one
+        try:
+            for at_once, found in zip(places, taken, strict=True):
+                answers.update(zip(at_once, found, strict=True))
+        except LayoutChanging:
+            return False
+    return True
+
+
+def _submit_to_several(
+    shards: Shards,
+    layout: Layout,
+    jobs: Sequence[Packed],
+    waiting: Sequence[int],
+    answers: Answers,
+    full: set[int],
+) -> bool:
+    """One round. False: a shard has another era, and the others took what is theirs all the same;
+    what is not answered goes into the next round."""
+    done = True
+    for number, places in _steps(shards, layout, jobs, waiting, answers, full):
+        step = [jobs[at] for at in places]
+        try:
+            with shards.asking(number) as queue:
+                found = queue.submit_step(step, layout.era, number)
+        except LayoutChanging:
+            done = False
+        except QueueUnavailable as error:
+            if isinstance(error, QueueFull) and number not in full:
+                full.add(number)  # it took nothing: what need not go there goes elsewhere
+                if not any(map(digest_of, step)):
+                    continue
+            answers.update((at, error) for at in places)
+        else:
             answers.update(zip(places, found, strict=True))
+    return done
 
 
 def _steps(
@@ -104,7 +134,7 @@ def _steps(
     layout: Layout,
     jobs: Sequence[Packed],
     waiting: Sequence[int],
-    answers: dict[int, Answer | QueueUnavailable],
+    answers: Answers,
     full: set[int],
 ) -> Iterator[Step]:
     """What goes where, of several shards. Answers itself what can't be told, for one is away."""

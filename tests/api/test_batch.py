@@ -7,7 +7,8 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app.queue.errors import QueueUnavailable
-from app.queue.jobqueue import SUBMIT_MAX, JobQueue
+from app.queue.jobqueue import SUBMIT_MAX
+from app.queue.sharded_jobqueue import ShardedJobQueue
 
 URL = "/api/jobs/batch"
 GOOD = {"job_type": "web_noop", "payload": {}}
@@ -81,17 +82,16 @@ def test_a_job_too_large_for_a_batch_stops_no_other(http: FlaskClient) -> None:
 def test_what_was_taken_before_redis_went_away_is_answered(
     app: Flask, http: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    queue: JobQueue = app.extensions["queue"]
-    submit_many = queue.submit_many
-    steps = iter([submit_many])
+    queue: ShardedJobQueue = app.extensions["queue"]
+    steps = iter([queue.shards.home.submit_step])
 
-    def until_redis_goes_away(jobs: Any) -> Any:
+    def until_redis_goes_away(*args: Any) -> Any:
         step = next(steps, None)
         if step is None:
             raise QueueUnavailable("Redis is away")
-        return step(jobs)
+        return step(*args)
 
-    monkeypatch.setattr(queue, "submit_many", until_redis_goes_away)
+    monkeypatch.setattr(queue.shards.home, "submit_step", until_redis_goes_away)
 
     response = http.post(URL, json={"jobs": [GOOD] * (SUBMIT_MAX + 2)})
 

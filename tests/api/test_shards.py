@@ -12,11 +12,14 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.config import Config
+from app.queue import sharded_submission
 from app.queue.connection import connect
+from app.queue.errors import QueueUnavailable
 from app.queue.growth import grow
 from app.queue.jobqueue import JobQueue
 from app.queue.opening import Store
 from tests.api.conftest import source_for_fakeredis
+from tests.queue.test_growth import StopsAfter
 
 SHARDS = 4
 
@@ -136,6 +139,35 @@ def test_shards_that_were_not_all_added_are_told(
 
     assert ready.status_code == 503
     assert "flask queue shards" in ready.get_json()["reasons"][0]
+
+
+def test_while_shards_are_being_added_a_job_that_must_wait_is_503_and_the_others_are_taken_in(
+    http: FlaskClient, others: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharded_submission, "PATIENCE_SECONDS", 0.05)
+    submit(http)
+    others.queue.ensure_schema()
+    with monkeypatch.context() as patched:
+        StopsAfter(patched, 7)  # all but home
+        with pytest.raises(QueueUnavailable):
+            grow(others.queue.shards, 8)
+
+    job = {"job_type": "web_noop", "payload": {}}
+    batch = http.post(
+        "/api/jobs/batch", json={"jobs": [job] * 400}, headers={"Idempotency-Key": "k"}
+    ).get_json()
+    answers = [
+        http.post("/api/process_query", json=job, headers={"Idempotency-Key": f"k{n}"})
+        for n in range(8)
+    ]
+
+    assert 0 < batch["accepted"] < 400
+    taken = [answer for answer in answers if answer.status_code == 200]
+    refused = [answer for answer in answers if answer.status_code == 503]
+    assert len(taken) + len(refused) == 8
+    assert {answer.headers["Retry-After"] for answer in refused} == {"2"}
+    stored = sum(others.inspector().counts().values())
+    assert stored == 1 + batch["accepted"] + len(taken)
 
 
 def _in_shard(queue: JobQueue, number: int) -> int:

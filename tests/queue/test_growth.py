@@ -18,7 +18,7 @@ from app.queue.job import Job
 from app.queue.jobqueue import JobQueue
 from app.queue.layout import Era, Layout, shard_of_key
 from app.queue.sharded_jobqueue import ShardedJobQueue
-from app.queue.submission import NewJob, digest_of, pack
+from app.queue.submission import NewJob, Submitted, digest_of, pack
 from tests.queue.sharded import check_shards, sharded
 from tests.queue.test_sharded import claim_all
 from tests.queue.virtual_time import Clock
@@ -251,6 +251,62 @@ def test_whoever_is_stopped_half_way_finishes_it_with_the_same_command(
     assert len(set(there)) == 40
     assert there == ids(queue, jobs)
     check_shards(store, queue)
+
+
+def half_grown(queue: ShardedJobQueue, monkeypatch: pytest.MonkeyPatch) -> list[NewJob]:
+    """From 2 shards to 4, but home has not heard of it. Returns a job with a key of shard 0, which
+    is home, and one with a key of shard 1."""
+    with monkeypatch.context() as patched:
+        StopsAfter(patched, 3)
+        with pytest.raises(QueueUnavailable):
+            grow(queue.shards, 4)
+    by_shard = {shard_of_key(str(digest_of((job, pack(job)))), 2): job for job in keys(range(40))}
+    return [by_shard[0], by_shard[1]]
+
+
+def test_a_job_that_must_wait_for_shards_hides_no_id_of_the_others(
+    store: redis.Redis, clock: Clock, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = sharded(store, 2, source=source)
+    known = queue.submit("noop")
+    at_home, elsewhere = half_grown(queue, monkeypatch)
+
+    answers = queue.submit_each([NewJob("noop"), elsewhere, NewJob("noop"), at_home])
+
+    assert [type(answer) for answer in answers] == [Submitted, LayoutChanging, Submitted, Submitted]
+    ids = {answer.job_id for answer in answers if isinstance(answer, Submitted)}
+    stored = {int(id) for part in queue.parts() for id in store.hkeys(part.keys.jobs)}
+    assert stored == ids | {known}
+    with pytest.raises(LayoutChanging):
+        queue.submit_each([elsewhere])
+
+
+def test_a_shard_that_has_the_new_era_ends_no_round_of_the_others(
+    store: redis.Redis, clock: Clock, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = sharded(store, 2, source=source)
+    at_home, elsewhere = half_grown(queue, monkeypatch)
+    monkeypatch.setattr(sharded_submission, "PATIENCE_SECONDS", -1)  # one round
+
+    answers = queue.submit_each([elsewhere, at_home])
+
+    assert [type(answer) for answer in answers] == [LayoutChanging, Submitted]
+
+
+def test_home_that_goes_away_while_shards_are_added_hides_no_id(
+    store: redis.Redis, clock: Clock, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = sharded(store, 2, source=source)
+    at_home, elsewhere = half_grown(queue, monkeypatch)
+
+    def away() -> Layout:
+        raise QueueUnavailable("gone")
+
+    monkeypatch.setattr(queue.shards.home, "layout", away)
+
+    answers = queue.submit_each([at_home, elsewhere])
+
+    assert [type(answer) for answer in answers] == [Submitted, QueueUnavailable]
 
 
 def test_ids_that_come_too_fast_push_the_era_further(

@@ -10,11 +10,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import pytest
 import redis
 
-from app.queue.errors import IdempotencyConflict, InvalidJob, QueueUnavailable
+from app.queue import sharded_submission
+from app.queue.errors import IdempotencyConflict, InvalidJob, LayoutChanging, QueueUnavailable
 from app.queue.sharded_jobqueue import ShardedJobQueue
 from app.queue.submission import NewJob, Packed, Submitted, pack
 from app.queue.together import JOBS_MAX, PAYLOAD_MAX_CHARS, Answer, Together
 from tests.queue.sharded import check_shards, sharded
+from tests.queue.test_growth import half_grown
 from tests.queue.virtual_time import Clock
 
 SECONDS = 20
@@ -220,6 +222,34 @@ def test_keys_and_conflicts_in_one_call_are_answered_each(
     assert made.job_id == again.job_id == conflict.job_id
     assert isinstance(other, Submitted) and other.created
     assert len({first.result(SECONDS).job_id, made.job_id, other.job_id}) == 3
+
+
+def test_while_shards_are_added_only_who_must_wait_for_them_is_refused(
+    client: redis.Redis, threads: ThreadPoolExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sharded_submission, "PATIENCE_SECONDS", 0.05)
+    queue = sharded(client, 2)
+    queue.submit("noop")
+    _, elsewhere = half_grown(queue, monkeypatch)
+    submit, reached, go_on = queue._submit_packed, threading.Event(), threading.Event()
+
+    def held_up(jobs: Sequence[Packed]) -> list[Answer]:
+        reached.set()
+        assert go_on.wait(SECONDS)
+        return submit(jobs)
+
+    queue._together = Together(held_up, patience_seconds=SECONDS)
+    asked = [threads.submit(queue.submit_one, NewJob("noop"))]
+    assert reached.wait(SECONDS)
+    for number, new in enumerate((NewJob("noop"), elsewhere, NewJob("noop")), 1):
+        asked.append(threads.submit(queue.submit_one, new))
+        in_line(queue._together, number)
+    go_on.set()
+
+    refused = asked.pop(2)
+    with pytest.raises(LayoutChanging):
+        refused.result(SECONDS)
+    assert len({one.result(SECONDS).job_id for one in asked}) == 3
 
 
 def test_many_threads_get_an_id_of_their_own_each(
