@@ -62,6 +62,15 @@ def test_it_does_what_it_says_in_every_shard(sharded: Sharded, clock: Clock) -> 
     assert statuses(sharded) == {"cancelled": 7, "pending": 3}
 
 
+def test_repair_finds_nothing_wrong_with_its_ids_in_any_shard(sharded: Sharded) -> None:
+    for _ in range(2):
+        sharded.submit(2, NewJob("noop"))
+        sharded.operations.start("cancel", JobQuery(), "ann")
+        sharded.run_operations()
+
+    assert [queue.repair(dry_run=True) for queue in sharded.queues] == [[]] * SHARDS
+
+
 def test_jobs_submitted_meanwhile_are_left_alone_in_every_shard(sharded: Sharded) -> None:
     sharded.submit(1, NewJob("noop"))
     operation_id = sharded.operations.start("cancel", JobQuery(), "ann")

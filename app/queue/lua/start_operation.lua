@@ -22,9 +22,13 @@ local function start_operation(argv)
   end
 
   local now = now_ms()
-  local id = given_id
+  local id, counter = given_id, PREFIX .. "operation:id:counter"
   if id == "" then
-    id = integer(redis.call("INCR", PREFIX .. "operation:id:counter"))
+    id = integer(redis.call("INCR", counter))
+  else
+    -- Nobody takes one here, but `repair` looks in every shard whether an id could be given twice.
+    local last_id = tonumber(redis.call("GET", counter) or 0) or 0
+    redis.call("SET", counter, integer(math.max(last_id, tonumber(id))))
   end
   redis.call(
     "HSET", PREFIX .. "Operation:" .. id,
