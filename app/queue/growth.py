@@ -29,8 +29,9 @@ def ensure_layout(shards: Shards) -> str | None:
     if wanted > layout.shards and _is_new(shards, layout):
         try:
             grow(shards, wanted)
-        except ServerUnsuitable:  # somebody else was faster, with another number
-            shards.refresh()
+        except ServerUnsuitable:
+            if not shards.refresh():  # else somebody else was faster, with another number
+                raise
         layout = shards.layout
     if wanted == layout.shards:
         return None
@@ -62,6 +63,8 @@ def grow(shards: Shards, wanted: int) -> Layout:
             "There can't be fewer, as jobs and their ids belong to the shards there are."
         )
     queues = shards.opened(wanted)
+    for queue in queues:
+        queue.ensure_home(queues[0].keys.prefix)
     if wanted == layout.shards:
         _repeat(queues, layout)
         return layout

@@ -27,6 +27,7 @@ from app.queue.job import Job
 from app.queue.layout import Era
 from app.queue.line import Line
 from app.queue.outcome import Outcome
+from app.queue.schema import check_home
 from app.queue.submission import NewJob, Packed, Submitted, pack, unpack
 from app.queue.upkeep import Upkeep
 
@@ -272,6 +273,14 @@ class JobQueue(Upkeep):
 
     def follow(self, older_than_seconds: float = 0.0) -> None:
         """Hears of shards that were added; one shard alone has nobody to hear of."""
+
+    def ensure_home(self, prefix: str) -> None:
+        """Makes sure that this is a shard of the store whose home has that prefix, and writes it
+        down, but at home itself: a copy of that may get another prefix.
+
+        Raises ServerUnsuitable when it is a shard of another store, QueueUnavailable.
+        """
+        check_home(self._client, self.keys, prefix)
 
     # ── Steps ───────────────────────────────────────────────────────────────────────────────
 

@@ -1,4 +1,4 @@
-"""Which layout the store has, and how an older one becomes this one.
+"""Which layout the store has, how an older one becomes this one, and whose a shard is.
 
 `Meta` holds the number as `schema`; a store without it was made before 0.1.0 and has layout 1, or,
 where its buckets have names of the first drafts, layout 0. A change that older code could not live
@@ -84,6 +84,24 @@ def check_schema(client: redis.Redis, keys: Keys) -> None:
         raise UpgradeNeeded(found)
 
 
+def check_home(client: redis.Redis, keys: Keys, prefix: str) -> None:
+    """Marks a shard as one of the store whose home has that prefix; home itself has no mark.
+
+    Raises ServerUnsuitable when it is a shard of another store, QueueUnavailable.
+    """
+    with unavailable_as_queue_error():
+        found: Any = client.hget(keys.meta, "home")
+        if found is None and keys.prefix != prefix:
+            _mark(client, keys, "home", prefix)
+            found = client.hget(keys.meta, "home")
+    if found not in (None, prefix):
+        raise ServerUnsuitable(
+            f'KEY_PREFIX: with "{prefix}" the keys behind "{keys.prefix}" would be those of two '
+            f'stores. They are a shard of the one whose KEY_PREFIX is "{found}". Set one that '
+            "differs by more than {mr0}."
+        )
+
+
 def upgrade(client: redis.Redis, keys: Keys, steps: Mapping[int, Step] = STEPS) -> list[int]:
     """Takes an older store to this layout; returns the schemas it passed, none when it had it.
 
@@ -116,7 +134,7 @@ def _schema(client: Any, keys: Keys) -> int:
         found = client.hget(keys.meta, "schema")
         if found is None:
             found = _unmarked(client, keys)
-            _mark(client, keys, found)
+            _mark(client, keys, "schema", str(found))
     return int(found)
 
 
@@ -128,10 +146,10 @@ def _unmarked(client: Any, keys: Keys) -> int:
     return 0 if bucket and _DRAFT_BUCKET.search(bucket) else 1
 
 
-def _mark(client: Any, keys: Keys, schema: int) -> None:
+def _mark(client: Any, keys: Keys, name: str, value: str) -> None:
     try:
         with unavailable_as_queue_error():
-            client.hsetnx(keys.meta, "schema", str(schema))
+            client.hsetnx(keys.meta, name, value)
     except QueueUnavailable:
         # Full, or a replica: that must not keep workers from what is there. The next one marks it.
         pass

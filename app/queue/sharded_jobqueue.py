@@ -97,9 +97,10 @@ class ShardedJobQueue(JobQueue):
 
     def ensure_schema(self) -> None:
         """Makes sure, once, of the layout as well, and of the schema of each shard as soon as it
-        is there. Then it follows what the store says of its shards."""
+        is there, and that it is no other store's. Then it follows what the store says of them."""
         if not self._layout_checked:
             self.shards.home.ensure_schema()
+            self.shards.home.ensure_home(self.keys.prefix)
             if warning := growth.ensure_layout(self.shards):
                 log.warning(warning)
             self._unchecked = set(range(self.shards.layout.shards))
@@ -109,6 +110,7 @@ class ShardedJobQueue(JobQueue):
             try:
                 with self.shards.asking(number) as queue:
                     queue.ensure_schema()
+                    queue.ensure_home(self.keys.prefix)
             except QueueUnavailable:
                 continue
             self._unchecked.discard(number)

@@ -21,16 +21,18 @@ def sharded(
     client: redis.Redis,
     shards: int = 1,
     *,
+    prefix: str = "",
     source: Callable[[str], str] = script_source,
     clients: dict[int, redis.Redis] | None = None,
     **options: Any,
 ) -> ShardedJobQueue:
-    """A process's own view of the store. `clients` are those of shards that have another one."""
+    """A process's own view of the store. `prefix` is home's; `clients` are those of shards that
+    have another one."""
     own = clients or {}
 
     def open_shard(number: int) -> JobQueue:
-        prefix = shard_prefix("", number)
-        return JobQueue(own.get(number, client), prefix=prefix, source=source, **options)
+        own_prefix = shard_prefix(prefix, number)
+        return JobQueue(own.get(number, client), prefix=own_prefix, source=source, **options)
 
     queue = ShardedJobQueue(Shards(open_shard, shards))
     queue.ensure_schema()

@@ -18,6 +18,7 @@ from app.queue.errors import (
     ServerUnsuitable,
     WrongStatus,
 )
+from app.queue.growth import grow
 from app.queue.job import Job
 from app.queue.jobqueue import SUBMIT_MAX, JobQueue, new_nonce
 from app.queue.sharded_jobqueue import ShardedJobQueue, shares
@@ -238,6 +239,27 @@ def test_what_one_shard_has_no_room_for_goes_to_another(
         with pytest.raises(QueueFull):
             queue.submit("noop")
     assert len(claim_all(queue)) == 8
+
+
+@pytest.mark.parametrize(("mine", "others"), [("", "{mr0}"), ("{mr0}", ""), ("x{mr0}", "x")])
+def test_a_store_whose_shards_would_be_those_of_another_does_not_begin(
+    store: redis.Redis, clock: Clock, source: Callable[[str], str], mine: str, others: str
+) -> None:
+    queue = sharded(store, 2, source=source, prefix=mine)
+    queue.submit_many([NewJob("noop", idempotency_key=f"k{n}") for n in range(8)])
+    before = store.hgetall(queue.parts()[1].keys.meta)
+
+    for begin in (
+        lambda: sharded(store, 2, source=source, prefix=others),
+        lambda: grow(sharded(store, 1, source=source, prefix=others).shards, 2),
+        lambda: sharded(store, 1, source=source, prefix=queue.parts()[1].keys.prefix),
+    ):
+        with pytest.raises(ServerUnsuitable, match=f'whose KEY_PREFIX is "{mine}"'):
+            begin()
+
+    assert store.hgetall(queue.parts()[1].keys.meta) == before
+    assert sharded(store, 2, source=source, prefix=mine).submit("noop")
+    assert len(claim_all(queue)) == 9
 
 
 class Away:
