@@ -30,6 +30,9 @@ _AWAY_CODES = re.compile(
     r"(UNBLOCKED|MISCONF|BUSY|NOREPLICAS)\b"
     r"|.*Script attempted to access a non local key"  # as well
 )
+# What a node of a cluster says to a client that is not one of a slot (`cluster.py`): such a one
+# follows where a slot moved, and all its keys are in one.
+_CLUSTER_CODES = re.compile(r"SELECT is not allowed in cluster mode|.*hash to the same slot")
 _LOGIN_CODES = re.compile(r"(NOAUTH|WRONGPASS|NOPERM)\b")
 
 
@@ -86,6 +89,16 @@ def unavailable_as_queue_error() -> Iterator[None]:
         raise QueueFull("Redis has no memory left for new jobs.") from error
     except redis.ResponseError as error:
         text = str(error)
+        if isinstance(error, redis.exceptions.MovedError) or _CLUSTER_CODES.match(text):
+            raise ServerUnsuitable(
+                "The server is a node of a cluster, and has only some of the keys. Name the "
+                "cluster: with REDIS_CLUSTER, or to `flask queue copy` as cluster://host:port."
+            ) from error
+        if text == "DB index is out of range":
+            raise ServerUnsuitable(
+                "Redis has no database of the number that its URL ends with. It has 0 to 15, "
+                "unless its configuration says otherwise (databases)."
+            ) from error
         if isinstance(error, _AWAY_CLASSES) or _AWAY_CODES.match(text):
             raise QueueUnavailable(f"Redis can't serve now: {text}") from error
         if text.startswith("OOM"):

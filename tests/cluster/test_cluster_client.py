@@ -11,7 +11,7 @@ from redis.crc import key_slot
 
 from app.queue.cluster import Nodes
 from app.queue.connection import connect, unavailable_as_queue_error
-from app.queue.errors import QueueUnavailable
+from app.queue.errors import QueueUnavailable, ServerUnsuitable
 from app.queue.jobqueue import JobQueue
 from tests.cluster.servers import Cluster
 from tests.workers.processes import wait_until
@@ -91,6 +91,13 @@ def claimed_or_nothing(queue: JobQueue) -> list[Any]:
 def test_nodes_that_do_not_answer_are_a_server_that_is_away(closed_port: int) -> None:
     client = connect(f"cluster://127.0.0.1:{closed_port}", name="tests", slot_key=FIRST)
     with pytest.raises(QueueUnavailable, match=f"No node .* for slot {key_slot(b'{mr0}')}"):
+        JobQueue(client, prefix=FIRST).submit("noop")
+    client.close()
+
+
+def test_the_plain_url_of_a_node_says_that_this_is_a_cluster(cluster: Cluster) -> None:
+    client = connect(f"redis://127.0.0.1:{cluster.masters[1]}", name="tests")
+    with pytest.raises(ServerUnsuitable, match="REDIS_CLUSTER"):
         JobQueue(client, prefix=FIRST).submit("noop")
     client.close()
 

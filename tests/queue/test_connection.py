@@ -208,6 +208,29 @@ def test_a_server_that_lives_but_cannot_serve_is_away(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "what_to_do"),
+    [
+        ("MOVED 8091 127.0.0.1:41755", "REDIS_CLUSTER.*cluster://"),
+        ("ERR SELECT is not allowed in cluster mode", "REDIS_CLUSTER.*cluster://"),
+        ("CROSSSLOT Keys in request don't hash to the same slot", "REDIS_CLUSTER.*cluster://"),
+        (
+            "ERR Script attempted to access keys that do not hash to the same slot script: on @x",
+            "REDIS_CLUSTER.*cluster://",
+        ),
+        ("ERR DB index is out of range", "has no database of the number"),
+    ],
+)
+def test_a_url_that_names_what_can_not_serve_says_what_to_do(text: str, what_to_do: str) -> None:
+    with pytest.raises(ServerUnsuitable, match=what_to_do), unavailable_as_queue_error():
+        raise _parsed(text)
+
+
+def test_a_database_that_is_not_there_is_unsuitable(own_server: RedisServer) -> None:
+    with pytest.raises(ServerUnsuitable, match="0 to 15"):
+        queue_at(f"{own_server.url}?db=77").submit("noop")
+
+
+@pytest.mark.parametrize(
     "text", ["ERR Error running script: attempt to index nil", "WRONGTYPE Operation against a key"]
 )
 def test_a_fault_of_ours_is_not_hidden(text: str) -> None:
