@@ -30,7 +30,8 @@ def ensure_layout(shards: Shards) -> str | None:
         try:
             grow(shards, wanted)
         except ServerUnsuitable:
-            if not shards.refresh():  # else somebody else was faster, with another number
+            shards.refresh()
+            if shards.layout == layout:  # else somebody else was faster, with another number
                 raise
         layout = shards.layout
     if wanted == layout.shards:

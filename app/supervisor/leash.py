@@ -48,11 +48,10 @@ def spawn_server(command: list[str], pass_fds: Sequence[int] = ()) -> subprocess
     SIGKILL is enough at our death: it has written to its file what it acknowledged.
     """
     return subprocess.Popen(
-        command,
+        ["env", f"GLIBC_TUNABLES={TUNABLES}", *command],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         pass_fds=pass_fds,
-        env={"GLIBC_TUNABLES": TUNABLES, **os.environ},
         preexec_fn=end_with_parent("SIGKILL"),
     )
 
