@@ -52,6 +52,6 @@ class Reaping:
 
 @dataclass(frozen=True, slots=True)
 class ShardFacts:
-    era: str  # the mark of the one that it takes submissions of
+    era: str  # the mark of the one that it takes submissions of; with `CLOSED`: of none
     last_id: int  # that it gave; 0: none
     pending: int

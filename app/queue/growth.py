@@ -1,17 +1,20 @@
 """How a store gets its shards: at once when it is empty, or more of them while the system runs.
 
-Adding shards writes a new era into every shard, and into home last: that publishes it. From its
-own moment on a shard takes nothing of the era before, and before home's it takes nothing of the
-new one, as nobody knows of it. Whoever is stopped half-way starts again from the beginning.
+Adding shards closes all but home for a new era, publishes it at home, and then opens the others.
+So no shard takes anything of the era before once another has some of the new one, and none takes
+any of that before home, and its replicas where there must be some, have it for good. Whoever is
+stopped half-way starts again from the beginning, with a later era if need be: a shard never goes
+back to an earlier one, so nobody who comes late undoes what another did.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
-from app.queue.errors import ServerUnsuitable
-from app.queue.jobqueue import JobQueue
-from app.queue.layout import SHARDS_MAX, Era, Layout
+from app.queue.answers import ShardFacts
+from app.queue.errors import QueueUnavailable, ServerUnsuitable
+from app.queue.layout import CLOSED, SHARDS_MAX, Era, Layout
 from app.queue.shards import Shards
 
 # Ids that may be given in the old era while the new one is written to one shard after the other.
@@ -27,13 +30,9 @@ def ensure_layout(shards: Shards) -> str | None:
     shards.refresh()
     layout, wanted = shards.layout, shards.wanted
     if wanted > layout.shards and _is_new(shards, layout):
-        try:
-            grow(shards, wanted)
-        except ServerUnsuitable:
-            shards.refresh()
-            if shards.layout == layout:  # else somebody else was faster, with another number
-                raise
+        _begin_first(shards, wanted)
         layout = shards.layout
+    _open_closed(shards)
     if wanted == layout.shards:
         return None
     if wanted in {era.shards for era in layout.eras}:
@@ -57,27 +56,16 @@ def grow(shards: Shards, wanted: int) -> Layout:
     Raises ServerUnsuitable when that can't be, QueueUnavailable (then do it again).
     """
     shards.refresh()
-    layout = shards.layout
-    if not layout.shards <= wanted <= SHARDS_MAX:
-        raise ServerUnsuitable(
-            f"The store has {layout.shards} shards: {layout.shards} to {SHARDS_MAX} are allowed. "
-            "There can't be fewer, as jobs and their ids belong to the shards there are."
-        )
-    queues = shards.opened(wanted)
-    for queue in queues:
-        queue.ensure_home(queues[0].keys.prefix)
-    if wanted == layout.shards:
-        _repeat(queues, layout)
-        return layout
+    _refuse_fewer(shards.layout, wanted)
     for tried in range(TRIES):
-        first_id = _first_id(queues, layout, wanted, MARGIN * 10**tried)
-        if _begin(queues, layout, Era(first_id, wanted)):
+        if _grow_once(shards, wanted, MARGIN * 10**tried):
             break
     else:
         raise ServerUnsuitable("Ids are given too fast to add shards now. Try again later.")
-    shards.refresh()
-    queues[0].wake(queues[0].keys.wake)  # who is idle hears of the others
-    queues[0].wake(queues[0].keys.wake_due)
+    _refuse_fewer(shards.layout, wanted)  # somebody else added more meanwhile
+    home = shards.home
+    home.wake(home.keys.wake)  # who is idle hears of the others
+    home.wake(home.keys.wake_due)
     return shards.layout
 
 
@@ -85,33 +73,89 @@ def _is_new(shards: Shards, layout: Layout) -> bool:
     return layout == Layout() and not shards.home.shard_facts().last_id
 
 
-def _first_id(queues: Sequence[JobQueue], layout: Layout, wanted: int, margin: int) -> int:
-    last_id = max(queue.shard_facts().last_id for queue in queues)
-    if not last_id and layout == Layout():
-        return 0
-    least = max(last_id, layout.era.first_id) + margin
-    return least + -least % wanted
+def _begin_first(shards: Shards, wanted: int) -> None:
+    """Gives way to whoever was faster, with this number or another."""
+    try:
+        done = _begin(shards, Layout(), Era(0, wanted))
+    except ServerUnsuitable:
+        done = False
+    shards.refresh()
+    if not done:
+        grow(shards, shards.layout.shards)  # what was closed here may be in their way
 
 
-def _begin(queues: Sequence[JobQueue], layout: Layout, era: Era) -> bool:
-    """False: by now an id was given above the era's first one."""
+def _open_closed(shards: Shards) -> None:
+    """What home has for long and whoever began it did not get to. Shards that are away wait."""
+    layout = shards.layout
+    closed = False
+    for number in range(1, layout.shards):
+        with suppress(QueueUnavailable), shards.asking(number) as queue:
+            closed |= queue.shard_facts().era == layout.era.mark + CLOSED
+    if closed:
+        with suppress(QueueUnavailable):
+            _begin(shards, layout, layout.era)
+
+
+def _refuse_fewer(layout: Layout, wanted: int) -> None:
+    if not layout.shards <= wanted <= SHARDS_MAX:
+        raise ServerUnsuitable(
+            f"The store has {layout.shards} shards: {layout.shards} to {SHARDS_MAX} are allowed. "
+            "There can't be fewer, as jobs and their ids belong to the shards there are."
+        )
+
+
+def _grow_once(shards: Shards, wanted: int, margin: int) -> bool:
+    """False: it is to be tried again, as others did something meanwhile."""
+    shards.refresh()
+    layout = shards.layout
+    facts = _facts(shards, max(wanted, layout.shards))
+    era = _next_era(layout, facts, max(wanted, layout.shards), margin)
+    done = _begin(shards, layout, era)
+    shards.refresh()
+    return done and shards.layout.shards >= wanted
+
+
+def _facts(shards: Shards, number: int) -> list[ShardFacts]:
+    """Of so many shards, and of all that the eras found there name."""
+    facts = [queue.shard_facts() for queue in shards.opened(number)]
+    others = shards.opened(_latest(facts).shards)[number:]
+    return facts + [queue.shard_facts() for queue in others]
+
+
+def _latest(facts: Sequence[ShardFacts]) -> Era:
+    eras = (Era.from_mark(one.era) for one in facts)
+    return max(eras, key=lambda era: (era.first_id, era.shards))
+
+
+def _next_era(layout: Layout, facts: Sequence[ShardFacts], wanted: int, margin: int) -> Era:
+    """The one that lasts, if there are as many shards and no shard has begun a later one."""
+    latest = _latest(facts)
+    if wanted == layout.shards and not latest.comes_after(layout.era):
+        return layout.era
+    last_id = max(one.last_id for one in facts)
+    first = Era(0, wanted)
+    if layout == Layout() and not last_id and not latest.comes_after(first):
+        return first
+    least = max(last_id, latest.first_id, layout.era.first_id) + margin
+    return Era(least + -least % wanted, wanted)
+
+
+def _begin(shards: Shards, layout: Layout, era: Era) -> bool:
+    """False: by now an id was given above the era's first one, or somebody else began another."""
+    home, *others = shards.opened(era.shards)
+    if era != layout.era:
+        for queue in reversed(others):
+            answer = queue.begin_era(era, "close")
+            if answer.startswith("era"):
+                number = answer.rpartition(":")[2]
+                raise ServerUnsuitable(
+                    f"Somebody else takes the store to {number} shards, or was interrupted doing "
+                    f"so. Look with `flask queue shards`; `flask queue shards {number}` finishes "
+                    "it."
+                )
+            if answer != "ok":
+                return False
     earlier = layout.text() if era.first_id else ""
-    for number in reversed(range(len(queues))):
-        answer = queues[number].begin_era(era, earlier=earlier if number == 0 else None)
-        if answer.startswith("era"):
-            shards = answer.rpartition(":")[2]
-            raise ServerUnsuitable(
-                f"Somebody else takes the store to {shards} shards, or was interrupted doing so. "
-                f"Look with `flask queue shards`; `flask queue shards {shards}` finishes it."
-            )
-        if answer != "ok":
-            return False
-    return True
-
-
-def _repeat(queues: Sequence[JobQueue], layout: Layout) -> None:
-    """Shards where something else was written after all take on what home has."""
-    for queue in queues[1:]:
-        queue.begin_era(layout.era, earlier=None, published=True)
-    if queues[0].shard_facts().era != layout.era.mark:
-        queues[0].begin_era(layout.era, earlier=None, published=True)
+    if home.begin_era(era, "publish", earlier=earlier) != "ok":
+        return False
+    return all(queue.begin_era(era, "open") == "ok" for queue in others)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 SHARDS_MAX = 64
+CLOSED = ":closed"  # behind the mark of an era that a shard has begun, and takes nothing of yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,15 @@ class Era:
     def mark(self) -> str:
         """What a shard knows it by, and every submission names (`lua/submit.lua`)."""
         return f"{self.first_id}:{self.shards}"
+
+    @classmethod
+    def from_mark(cls, mark: str) -> Era:
+        """As a shard has it, open or closed."""
+        return cls(*map(int, mark.removesuffix(CLOSED).split(":")))
+
+    def comes_after(self, other: Era) -> bool:
+        """The order in which shards take eras on (`lua/grow.lua`)."""
+        return (self.first_id, self.shards) > (other.first_id, other.shards)
 
 
 @dataclass(frozen=True, slots=True)

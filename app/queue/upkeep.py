@@ -4,7 +4,7 @@ workers."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Literal
 
 import redis
 
@@ -167,10 +167,13 @@ class Upkeep:
             era, last_id, pending = pipe.execute()
         return ShardFacts(era or Era().mark, int(last_id or 0), pending)
 
-    def begin_era(self, era: Era, *, earlier: str | None, published: bool = False) -> str:
-        """See `lua/grow.lua`; `earlier` is for home: the text of the layout before."""
-        said = "-" if earlier is None else earlier
-        answer: str = self._scripts.call(
-            "grow", era.first_id, era.shards, said, "1" if published else ""
-        )
+    def begin_era(
+        self, era: Era, step: Literal["close", "publish", "open"], *, earlier: str = ""
+    ) -> str:
+        """See `lua/grow.lua`; `earlier` is for home: the text of the layout before.
+
+        Raises NotReplicated: then the step may be undone by a failover.
+        """
+        args = (era.first_id, era.shards, step, earlier)
+        answer: str = self._scripts.call("grow", *args, replicas=self._replicas)
         return answer

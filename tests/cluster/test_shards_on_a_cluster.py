@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import tempfile
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from app.queue.errors import QueueUnavailable
+from app.queue.errors import NotReplicated, QueueUnavailable
+from app.queue.growth import grow
 from app.queue.submission import NewJob
 from tests.cluster.servers import Cluster, running_cluster
 from tests.cluster.shards import SHARDS, ShardedSystem, sharded_system
@@ -139,6 +143,39 @@ def test_with_two_replicas_the_heir_takes_jobs_though_its_master_stays_away(
             assert min(after) > max(before)
             inspector = system.store.inspector()
             assert [inspector.job(job_id).id for job_id in before + after] == before + after
+
+
+def test_home_dies_while_its_replica_has_not_heard_of_more_shards(system: ShardedSystem) -> None:
+    cluster, queue = system.cluster, system.queue
+    known, _ = _submit(system, 2 * SHARDS)
+    master, replica = _both(cluster, MASTER_OF[0])
+    os.kill(cluster.pid(replica), signal.SIGSTOP)
+    cluster.command(master, "CLIENT KILL", "TYPE", "REPLICA")
+    with pytest.raises(NotReplicated):
+        grow(queue.shards, 2 * SHARDS)
+    others = system.open().queue
+    for _ in range(2 * SHARDS):
+        with suppress(QueueUnavailable):
+            known.append(others.submit("noted"))
+
+    cluster.kill(master)
+    os.kill(cluster.pid(replica), signal.SIGCONT)
+    wait_until(lambda: cluster.is_master(replica), "the replica is promoted")
+    cluster.restart(master)
+    cluster.wait_until_in_step()
+    wait_until(lambda: _is_grown(system, 2 * SHARDS), "the same command finishes it")
+
+    later, refused = _submit(system, 4 * SHARDS)
+    assert refused == 0
+    assert {job_id % (2 * SHARDS) for job_id in later} == set(range(2 * SHARDS))
+    for job_id in known + later:
+        assert queue.cancel(job_id)
+
+
+def _is_grown(system: ShardedSystem, shards: int) -> bool:
+    with suppress(QueueUnavailable):
+        return grow(system.queue.shards, shards).shards == shards
+    return False
 
 
 def test_a_shard_that_is_away_stops_no_other(system: ShardedSystem, tmp_path: Path) -> None:
