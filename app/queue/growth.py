@@ -105,11 +105,13 @@ def _refuse_fewer(layout: Layout, wanted: int) -> None:
 
 
 def _grow_once(shards: Shards, wanted: int, margin: int) -> bool:
-    """False: it is to be tried again, as others did something meanwhile."""
+    """False: it is to be tried again, as others did something meanwhile, or an era that home had
+    forgotten came first."""
     shards.refresh()
     layout = shards.layout
     facts = _facts(shards, max(wanted, layout.shards))
-    era = _next_era(layout, facts, max(wanted, layout.shards), margin)
+    forgotten = _forgotten(layout, facts)
+    era = forgotten or _next_era(layout, facts, max(wanted, layout.shards), margin)
     done = _begin(shards, layout, era)
     shards.refresh()
     return done and shards.layout.shards >= wanted
@@ -125,6 +127,18 @@ def _facts(shards: Shards, number: int) -> list[ShardFacts]:
 def _latest(facts: Sequence[ShardFacts]) -> Era:
     eras = (Era.from_mark(one.era) for one in facts)
     return max(eras, key=lambda era: (era.first_id, era.shards))
+
+
+def _forgotten(layout: Layout, facts: Sequence[ShardFacts]) -> Era | None:
+    """An era in which shards gave ids, although home does not have it: its server failed over to
+    one that had not heard of it."""
+    era = _latest(facts)
+    taking = [one for one in facts if one.era == era.mark]
+    others = [one for one in facts if one.era != era.mark]
+    least = max(era.first_id, 1)
+    if not era.comes_after(layout.era) or any(one.last_id >= least for one in others):
+        return None
+    return era if any(one.last_id >= least for one in taking) else None
 
 
 def _next_era(layout: Layout, facts: Sequence[ShardFacts], wanted: int, margin: int) -> Era:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import redis
 
-from app.queue import sharded_submission
+from app.queue import growth, sharded_submission
 from app.queue.errors import LayoutChanging, NotReplicated, QueueUnavailable, ServerUnsuitable
 from app.queue.growth import grow
 from app.queue.jobqueue import JobQueue
@@ -211,3 +211,48 @@ def test_no_id_is_given_in_an_era_that_home_s_replicas_may_not_have(
     assert ids(queue, keys(range(20))) == known
     assert len({*known, *new}) == 60
     check_shards(store, queue)
+
+
+@pytest.mark.parametrize("before", [1, 2])
+@pytest.mark.parametrize("wanted", [4, 6])
+def test_an_era_that_home_forgot_after_ids_were_given_in_it_is_published_again(
+    store: redis.Redis, clock: Clock, source: Source, before: int, wanted: int
+) -> None:
+    queue = sharded(store, before, source=source)
+    known = ids(queue, keys(range(20)))
+    heir = Heir(store)
+    grow(queue.shards, 4)
+    given = [job_id for job_id in ids(queue, keys(range(20, 60))) if job_id % 4]
+    heir.take_over()
+    queue = sharded(store, before, source=source)
+    during = [queue.submit("noop") for _ in range(2)] if before == 1 else []
+
+    grow(queue.shards, wanted)
+
+    for job_id in given:
+        assert queue.shards.of_job(job_id).cancel(job_id)
+    assert queue.shards.layout.shards == wanted
+    assert set(given) & {*ids(queue, keys(range(20, 60)))} == set(given)
+    assert not set(given) & {*known, *during}
+    queue.check_writable()
+
+
+def test_an_era_that_home_forgot_and_overtook_does_not_come_back(
+    store: redis.Redis, clock: Clock, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(growth, "MARGIN", 4)
+    queue = sharded(store, source=source)
+    queue.submit("noop")
+    heir = Heir(store)
+    grow(queue.shards, 4)
+    given = [job_id for job_id in (queue.submit("noop") for _ in range(8)) if job_id % 4]
+    heir.take_over()
+    queue = sharded(store, source=source)
+    for _ in range(20):
+        queue.submit("noop")
+
+    grow(queue.shards, 4)
+
+    assert queue.shards.layout.era.first_id > max(given)
+    assert queue.submit("noop") > max(given)
+    queue.check_writable()
