@@ -55,3 +55,4 @@ class ShardFacts:
     era: str  # the mark of the one that it takes submissions of; with `CLOSED`: of none
     last_id: int  # that it gave; 0: none
     pending: int
+    paused: bool

@@ -14,6 +14,7 @@ from contextlib import suppress
 
 from app.queue.answers import ShardFacts
 from app.queue.errors import QueueUnavailable, ServerUnsuitable
+from app.queue.jobqueue import JobQueue
 from app.queue.layout import CLOSED, SHARDS_MAX, Era, Layout
 from app.queue.shards import Shards
 
@@ -76,7 +77,7 @@ def _is_new(shards: Shards, layout: Layout) -> bool:
 def _begin_first(shards: Shards, wanted: int) -> None:
     """Gives way to whoever was faster, with this number or another."""
     try:
-        done = _begin(shards, Layout(), Era(0, wanted))
+        done = _begin(shards, Layout(), Era(0, wanted), _facts(shards, wanted))
     except ServerUnsuitable:
         done = False
     shards.refresh()
@@ -93,7 +94,7 @@ def _open_closed(shards: Shards) -> None:
             closed |= queue.shard_facts().era == layout.era.mark + CLOSED
     if closed:
         with suppress(QueueUnavailable):
-            _begin(shards, layout, layout.era)
+            _begin(shards, layout, layout.era, _facts(shards, layout.shards))
 
 
 def _refuse_fewer(layout: Layout, wanted: int) -> None:
@@ -112,7 +113,7 @@ def _grow_once(shards: Shards, wanted: int, margin: int) -> bool:
     facts = _facts(shards, max(wanted, layout.shards))
     forgotten = _forgotten(layout, facts)
     era = forgotten or _next_era(layout, facts, max(wanted, layout.shards), margin)
-    done = _begin(shards, layout, era)
+    done = _begin(shards, layout, era, facts)
     shards.refresh()
     return done and shards.layout.shards >= wanted
 
@@ -154,7 +155,7 @@ def _next_era(layout: Layout, facts: Sequence[ShardFacts], wanted: int, margin: 
     return Era(least + -least % wanted, wanted)
 
 
-def _begin(shards: Shards, layout: Layout, era: Era) -> bool:
+def _begin(shards: Shards, layout: Layout, era: Era, facts: Sequence[ShardFacts]) -> bool:
     """False: by now an id was given above the era's first one, or somebody else began another."""
     home, *others = shards.opened(era.shards)
     if era != layout.era:
@@ -172,4 +173,17 @@ def _begin(shards: Shards, layout: Layout, era: Era) -> bool:
     earlier = layout.text() if era.first_id else ""
     if home.begin_era(era, "publish", earlier=earlier) != "ok":
         return False
+    known = zip(others, facts[1:], strict=False)
+    _pause_as_home(home, [queue for queue, found in known if found.era != era.mark])
     return all(queue.begin_era(era, "open") == "ok" for queue in others)
+
+
+def _pause_as_home(home: JobQueue, queues: Sequence[JobQueue]) -> None:
+    """Until home says the same before and after. Who pauses or resumes it later than that sees the
+    new shards, and does so with them (`ShardedJobQueue.pause`)."""
+    paused = not home.shard_facts().paused
+    while paused != (said := home.shard_facts().paused):
+        paused = said
+        for queue in queues:
+            if queue.shard_facts().paused != paused:
+                queue.pause() if paused else queue.resume()

@@ -90,10 +90,10 @@ class ShardedJobQueue(JobQueue):
     def pause(self) -> bool:
         """False: all shards were paused already. Pauses those that it reaches, before it raises
         for one that it can't."""
-        return any(self._everywhere(lambda queue: queue.pause()))
+        return self._steer(lambda queue: queue.pause())
 
     def resume(self) -> bool:
-        return any(self._everywhere(lambda queue: queue.resume()))
+        return self._steer(lambda queue: queue.resume())
 
     def ensure_schema(self) -> None:
         """Makes sure, once, of the layout as well, and of the schema of each shard as soon as it
@@ -326,6 +326,15 @@ class ShardedJobQueue(JobQueue):
         if error:
             raise error
         return answers
+
+    def _steer(self, act: Callable[[JobQueue], bool]) -> bool:
+        """At home first, then in all shards that there are by then: whoever adds some looks at
+        home after they can be seen here."""
+        changed = any(self._everywhere(act))
+        while self.shards.refresh():
+            self._tell()
+            changed |= any(self._everywhere(act))
+        return changed
 
     def _first_that_serves(self, ask: Callable[[JobQueue], _Answer]) -> _Answer:
         error: QueueUnavailable | None = None

@@ -161,11 +161,11 @@ class Upkeep:
     def shard_facts(self) -> ShardFacts:
         """What is to be known of this shard before others are added."""
         with unavailable_as_queue_error(), self._client.pipeline(False) as pipe:
-            pipe.hget(self.keys.meta, "era")
+            pipe.hmget(self.keys.meta, "era", "paused")
             pipe.get(self.keys.counter)
             pipe.zcard(self.keys.pending)
-            era, last_id, pending = pipe.execute()
-        return ShardFacts(era or Era().mark, int(last_id or 0), pending)
+            (era, paused), last_id, pending = pipe.execute()
+        return ShardFacts(era or Era().mark, int(last_id or 0), pending, paused == "1")
 
     def begin_era(
         self, era: Era, step: Literal["close", "publish", "open"], *, earlier: str = ""

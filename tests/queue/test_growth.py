@@ -354,6 +354,67 @@ def test_two_who_add_shards_at_once_do_no_harm(
     check_shards(store, other)
 
 
+def test_a_paused_queue_is_paused_in_its_new_shards(
+    store: redis.Redis, clock: Clock, source: Source
+) -> None:
+    queue, other = (sharded(store, 2, source=source) for _ in range(2))
+    queue.pause()
+
+    grow(queue.shards, 4)
+
+    known = ids(other, keys(range(40)))
+    assert claim_all(other) == []
+    assert other.resume()
+    assert sorted(job.id for job in claim_all(other)) == sorted(known)
+
+
+@pytest.mark.parametrize("pauses", [True, False])
+@pytest.mark.parametrize("step", range(7))
+def test_who_pauses_or_resumes_while_shards_are_added_does_so_in_all_of_them(
+    store: redis.Redis,
+    clock: Clock,
+    source: Source,
+    monkeypatch: pytest.MonkeyPatch,
+    step: int,
+    pauses: bool,
+) -> None:
+    queue, other = (sharded(store, 2, source=source) for _ in range(2))
+    queue.submit("noop")
+    if not pauses:
+        queue.pause()
+    real = JobQueue.begin_era
+    steps: list[str] = []
+
+    def meanwhile(part: JobQueue, era: Era, name: str, **options: Any) -> str:
+        if len(steps) == step:
+            assert other.pause() if pauses else other.resume()
+        steps.append(name)
+        return real(part, era, name, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(JobQueue, "begin_era", meanwhile)
+    grow(queue.shards, 4)
+
+    assert len(steps) == 7
+    assert [part.shard_facts().paused for part in queue.parts()] == [pauses] * 4
+
+
+def test_a_growth_that_was_interrupted_takes_its_pause_back_when_it_is_finished(
+    store: redis.Redis, clock: Clock, source: Source, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue, other = (sharded(store, 2, source=source) for _ in range(2))
+    queue.submit("noop")
+    queue.pause()
+    with monkeypatch.context() as patched:
+        StopsAfter(patched, 4)
+        with pytest.raises(QueueUnavailable):
+            grow(queue.shards, 4)
+    other.shards.home.resume()  # and the shards that nobody opened yet are away
+
+    grow(queue.shards, 4)
+
+    assert not any(part.shard_facts().paused for part in queue.parts())
+
+
 def test_jobs_are_submitted_by_many_while_shards_are_added(client: redis.Redis) -> None:
     """With the patience that it really has."""
     queue = sharded(client)

@@ -1,4 +1,4 @@
-"""Who adds shards, starts and submits at the same time, in any order, and is killed."""
+"""Who adds shards, starts, submits and pauses at the same time, in any order, and is killed."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ class Chaos:
         self._chance = chance
         self.known: dict[str, int] = {}
         self.ids: set[int] = set()
+        self.paused = False
         self.queue = sharded(client, shards)
         # Of processes that know only what was there at the beginning.
         self._views = [sharded(client, shards) for _ in range(5)]
@@ -53,6 +54,12 @@ class Chaos:
             self.ids.update(answers)
             for key, answer in zip(keys, answers, strict=False):
                 assert self.known.setdefault(key, answer) == answer
+
+    def pauses(self) -> None:
+        queue = self._views.pop()
+        for _ in range(self._chance.randrange(8)):
+            self.paused = not self.paused
+            queue.pause() if self.paused else queue.resume()
 
     def _answers(self, queue: ShardedJobQueue, jobs: list[NewJob]) -> list[int]:
         try:
@@ -77,9 +84,9 @@ def test_in_whatever_order_ids_keep_their_jobs_and_all_shards_end_in_one_era(
         chaos.queue.submit("noop")
     baton = Baton(chance)
     baton.at_each(monkeypatch, JobQueue, "layout", "shard_facts", "begin_era", "submit_steps")
-    baton.at_each(monkeypatch, JobQueue, "known_keys")
+    baton.at_each(monkeypatch, JobQueue, "known_keys", "pause", "resume")
     mortals: list[Callable[[], None]] = [chaos.grows, chaos.grows, chaos.starts, chaos.starts]
-    others: list[Callable[[], None]] = [chaos.submits, chaos.submits]
+    others: list[Callable[[], None]] = [chaos.submits, chaos.submits, chaos.pauses]
     lives = [chance.choice([FOR_EVER, chance.randrange(40)]) for _ in mortals]
 
     baton.run([*mortals, *others], [*lives, *[FOR_EVER] * len(others)])
@@ -90,6 +97,8 @@ def test_in_whatever_order_ids_keep_their_jobs_and_all_shards_end_in_one_era(
         layout = grow(chaos.queue.shards, number)
         facts = [part.shard_facts() for part in chaos.queue.parts()]
         assert {one.era for one in facts} == {layout.era.mark}
+        assert len({one.paused for one in facts}) == 1
+    assert facts[0].paused == chaos.paused
     for key, job_id in chaos.known.items():
         assert chaos.queue.submit("noop", idempotency_key=key) == job_id
     assert chaos.ids <= check_shards(client, chaos.queue).keys()

@@ -97,6 +97,20 @@ def test_shards_are_added_while_workers_run(system: System, before: int) -> None
     assert [worker.stop(), other.stop()] == [0, 0]
 
 
+def test_workers_of_a_paused_queue_do_nothing_of_shards_that_are_added(system: System) -> None:
+    store = open_store(system, 1)
+    system.start_idle()
+    store.queue.pause()
+    grow(store.queue.shards, SHARDS)
+    ids = [store.queue.submit("noted") for _ in range(20)]
+    other = system.start_idle(QUEUE_SHARDS="4")
+
+    assert {part.shard_facts().paused for part in store.queue.parts()} == {True}
+    assert [other.stop(), system.notes()] == [0, []]
+    store.queue.resume()
+    wait_until(lambda: sorted(job_id for job_id, _, _ in system.notes()) == sorted(ids), "all ran")
+
+
 def test_a_job_that_must_run_alone_does_so_in_whichever_shard(system: System) -> None:
     open_store(system, SHARDS)
     system.start(RETRY, QUEUE_SHARDS="4", LEASE_SECONDS="2")
