@@ -76,8 +76,9 @@ def _is_new(shards: Shards, layout: Layout) -> bool:
 
 def _begin_first(shards: Shards, wanted: int) -> None:
     """Gives way to whoever was faster, with this number or another."""
+    facts = _facts(shards, wanted)
     try:
-        done = _begin(shards, Layout(), Era(0, wanted), _facts(shards, wanted))
+        done = _begin(shards, Layout(), Era(0, wanted), facts)
     except ServerUnsuitable:
         done = False
     shards.refresh()
@@ -119,10 +120,17 @@ def _grow_once(shards: Shards, wanted: int, margin: int) -> bool:
 
 
 def _facts(shards: Shards, number: int) -> list[ShardFacts]:
-    """Of so many shards, and of all that the eras found there name."""
-    facts = [queue.shard_facts() for queue in shards.opened(number)]
-    others = shards.opened(_latest(facts).shards)[number:]
-    return facts + [queue.shard_facts() for queue in others]
+    """Of so many shards, and of all that the eras found there name.
+
+    Raises ServerUnsuitable where one is another store's, before anything is written there.
+    """
+
+    def of(queue: JobQueue) -> ShardFacts:
+        queue.ensure_home(shards.home.keys.prefix)
+        return queue.shard_facts()
+
+    facts = [of(queue) for queue in shards.opened(number)]
+    return facts + [of(queue) for queue in shards.opened(_latest(facts).shards)[number:]]
 
 
 def _latest(facts: Sequence[ShardFacts]) -> Era:
