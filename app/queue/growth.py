@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Literal
 
 from app.queue.answers import ShardFacts
 from app.queue.errors import QueueUnavailable, ServerUnsuitable
@@ -20,7 +21,10 @@ from app.queue.shards import Shards
 
 # Ids that may be given in the old era while the new one is written to one shard after the other.
 MARGIN = 10_000
-TRIES = 6  # each with ten times the margin
+TRIES = 6  # with ten times the margin where that was too small
+
+# How a try ended: done; the era would begin below an id that was given; others did something.
+Ended = Literal["done", "ids", "others"]
 
 
 def ensure_layout(shards: Shards) -> str | None:
@@ -58,11 +62,16 @@ def grow(shards: Shards, wanted: int) -> Layout:
     """
     shards.refresh()
     _refuse_fewer(shards.layout, wanted)
-    for tried in range(TRIES):
-        if _grow_once(shards, wanted, MARGIN * 10**tried):
+    margin = MARGIN
+    for _ in range(TRIES):
+        ended = _grow_once(shards, wanted, margin)
+        if ended == "done":
             break
+        if ended == "ids":
+            margin *= 10
     else:
-        raise ServerUnsuitable("Ids are given too fast to add shards now. Try again later.")
+        why = "Ids are given too fast" if ended == "ids" else "Others add shards, too"
+        raise ServerUnsuitable(f"{why}: none can be added now. Try again later.")
     _refuse_fewer(shards.layout, wanted)  # somebody else added more meanwhile
     home = shards.home
     home.wake(home.keys.wake)  # who is idle hears of the others
@@ -76,13 +85,13 @@ def _is_new(shards: Shards, layout: Layout) -> bool:
 
 def _begin_first(shards: Shards, wanted: int) -> None:
     """Gives way to whoever was faster, with this number or another."""
-    facts = _facts(shards, wanted)
+    _own(shards, wanted)
     try:
-        done = _begin(shards, Layout(), Era(0, wanted), facts)
+        ended = _begin(shards, Layout(), Era(0, wanted))
     except ServerUnsuitable:
-        done = False
+        ended = "others"
     shards.refresh()
-    if not done:
+    if ended != "done":
         grow(shards, shards.layout.shards)  # what was closed here may be in their way
 
 
@@ -95,7 +104,7 @@ def _open_closed(shards: Shards) -> None:
             closed |= queue.shard_facts().era == layout.era.mark + CLOSED
     if closed:
         with suppress(QueueUnavailable):
-            _begin(shards, layout, layout.era, _facts(shards, layout.shards))
+            _begin(shards, layout, layout.era)
 
 
 def _refuse_fewer(layout: Layout, wanted: int) -> None:
@@ -106,31 +115,32 @@ def _refuse_fewer(layout: Layout, wanted: int) -> None:
         )
 
 
-def _grow_once(shards: Shards, wanted: int, margin: int) -> bool:
-    """False: it is to be tried again, as others did something meanwhile, or an era that home had
-    forgotten came first."""
+def _grow_once(shards: Shards, wanted: int, margin: int) -> Ended:
+    """An era that home had forgotten comes first: then it is to be tried again."""
     shards.refresh()
     layout = shards.layout
     facts = _facts(shards, max(wanted, layout.shards))
     forgotten = _forgotten(layout, facts)
     era = forgotten or _next_era(layout, facts, max(wanted, layout.shards), margin)
-    done = _begin(shards, layout, era, facts)
+    ended = _begin(shards, layout, era)
     shards.refresh()
-    return done and shards.layout.shards >= wanted
+    return "others" if ended == "done" and shards.layout.shards < wanted else ended
+
+
+def _own(shards: Shards, number: int) -> list[JobQueue]:
+    """So many shards. Raises ServerUnsuitable where one is another store's, before anything is
+    written there."""
+    queues = shards.opened(number)
+    for queue in queues:
+        queue.ensure_home(shards.home.keys.prefix)
+    return queues
 
 
 def _facts(shards: Shards, number: int) -> list[ShardFacts]:
-    """Of so many shards, and of all that the eras found there name.
-
-    Raises ServerUnsuitable where one is another store's, before anything is written there.
-    """
-
-    def of(queue: JobQueue) -> ShardFacts:
-        queue.ensure_home(shards.home.keys.prefix)
-        return queue.shard_facts()
-
-    facts = [of(queue) for queue in shards.opened(number)]
-    return facts + [of(queue) for queue in shards.opened(_latest(facts).shards)[number:]]
+    """Of so many shards, and of all that the eras found there name."""
+    facts = [queue.shard_facts() for queue in _own(shards, number)]
+    others = _own(shards, _latest(facts).shards)[number:]
+    return facts + [queue.shard_facts() for queue in others]
 
 
 def _latest(facts: Sequence[ShardFacts]) -> Era:
@@ -151,11 +161,14 @@ def _forgotten(layout: Layout, facts: Sequence[ShardFacts]) -> Era | None:
 
 
 def _next_era(layout: Layout, facts: Sequence[ShardFacts], wanted: int, margin: int) -> Era:
-    """The one that lasts, if there are as many shards and no shard has begun a later one."""
+    """The one that lasts, if there are as many shards and no shard has begun a later one; or the
+    one that somebody has begun, with as many: two that leapt over each other would never end."""
     latest = _latest(facts)
     if wanted == layout.shards and not latest.comes_after(layout.era):
         return layout.era
     last_id = max(one.last_id for one in facts)
+    if wanted == latest.shards and last_id < max(latest.first_id, 1):
+        return latest
     first = Era(0, wanted)
     if layout == Layout() and not last_id and not latest.comes_after(first):
         return first
@@ -163,27 +176,31 @@ def _next_era(layout: Layout, facts: Sequence[ShardFacts], wanted: int, margin: 
     return Era(least + -least % wanted, wanted)
 
 
-def _begin(shards: Shards, layout: Layout, era: Era, facts: Sequence[ShardFacts]) -> bool:
-    """False: by now an id was given above the era's first one, or somebody else began another."""
+def _begin(shards: Shards, layout: Layout, era: Era) -> Ended:
+    """Raises ServerUnsuitable when somebody else begins an era of another number of shards."""
     home, *others = shards.opened(era.shards)
     if era != layout.era:
         for queue in reversed(others):
             answer = queue.begin_era(era, "close")
-            if answer.startswith("era"):
-                number = answer.rpartition(":")[2]
+            number = answer.rpartition(":")[2]
+            if answer.startswith("era") and number != str(era.shards):
                 raise ServerUnsuitable(
                     f"Somebody else takes the store to {number} shards, or was interrupted doing "
                     f"so. Look with `flask queue shards`; `flask queue shards {number}` finishes "
                     "it."
                 )
             if answer != "ok":
-                return False
-    earlier = layout.text() if era.first_id else ""
-    if home.begin_era(era, "publish", earlier=earlier) != "ok":
-        return False
-    known = zip(others, facts[1:], strict=False)
-    _pause_as_home(home, [queue for queue, found in known if found.era != era.mark])
-    return all(queue.begin_era(era, "open") == "ok" for queue in others)
+                return _why_not(answer)
+    answer = home.begin_era(era, "publish", earlier=layout.text() if era.first_id else "")
+    if answer != "ok":
+        return _why_not(answer)
+    _pause_as_home(home, others)
+    opened = [queue.begin_era(era, "open") for queue in others]
+    return "done" if set(opened) <= {"ok"} else "others"
+
+
+def _why_not(answer: str) -> Ended:
+    return "others" if answer.startswith("era") else "ids"
 
 
 def _pause_as_home(home: JobQueue, queues: Sequence[JobQueue]) -> None:

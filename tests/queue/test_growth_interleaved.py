@@ -102,3 +102,23 @@ def test_in_whatever_order_ids_keep_their_jobs_and_all_shards_end_in_one_era(
     for key, job_id in chaos.known.items():
         assert chaos.queue.submit("noop", idempotency_key=key) == job_id
     assert chaos.ids <= check_shards(client, chaos.queue).keys()
+
+
+@pytest.mark.parametrize("seed", range(SEEDS))
+def test_two_who_add_the_same_number_of_shards_do_not_leap_over_each_other(
+    client: redis.Redis, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    chance = random.Random(seed)
+    queue = sharded(client, 1)
+    last_id = queue.submit("noop")
+    views = [sharded(client, 1) for _ in range(2)]
+    baton = Baton(chance)
+    baton.at_each(monkeypatch, JobQueue, "layout", "shard_facts", "begin_era")
+
+    baton.run([lambda view=view: grow(view.shards, MOST) for view in views], [FOR_EVER] * 2)
+
+    queue.shards.refresh()
+    layout = queue.shards.layout
+    assert layout.shards == MOST
+    assert {part.shard_facts().era for part in queue.parts()} == {layout.era.mark}
+    assert layout.era.first_id < last_id + 2 * growth.MARGIN
