@@ -14,8 +14,8 @@ from benchmarks.servers import open_client, worker
 
 PART = "wait"
 JOBS, EVERY_MS = 500, 10
-# Four times as long as ours blocks, twice from one heartbeat to the next.
-IDLE_SECONDS = 32.0
+# Twice as long as ours blocks, once from one heartbeat to the next.
+IDLE_SECONDS = 16.0
 COME_TO_REST_SECONDS = 2.0
 PROMOTE_EVERY_SECONDS = 5.0
 LAST_WORD = "no more is counted"
