@@ -27,7 +27,7 @@ lint: venv-dev ## ruff, mypy, deptry
 	$(VENV)/bin/python -m deptry .
 
 # BENCH="--quick --only drain,submit" and the like; see benchmarks/peers/__main__.py.
-bench: venv-dev ## measure beside other queues, installed into .bench; about 20 minutes
+bench: venv-dev ## measure beside other queues, installed into .bench; about 25 minutes
 	$(VENV)/bin/python -m benchmarks.peers $(BENCH)
 	$(VENV)/bin/python -m tools.performance
 
